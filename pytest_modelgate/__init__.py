@@ -1,0 +1,140 @@
+"""Quality gates for PyTorch models, as a pytest plugin: fail the build when a model is below its bar.
+
+Importing the package imports none of torch, numpy, scipy or yaml: each public name loads on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_modelgate.assertions import (
+        assert_accuracy_at_least,
+        assert_average_precision_at_least,
+        assert_balanced_accuracy_at_least,
+        assert_beats_majority_class,
+        assert_every_class_recall_at_least,
+        assert_f1_at_least,
+        assert_loss_at_most,
+        assert_mcc_at_least,
+        assert_metric,
+        assert_precision_at_least,
+        assert_recall_at_least,
+        assert_roc_auc_at_least,
+        assert_specificity_at_least,
+    )
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.evidence.history import History
+    from pytest_modelgate.exceptions import (
+        BarError,
+        CheckpointError,
+        DeviceError,
+        EvidenceError,
+        GateFailure,
+        MetricError,
+        ModelgateError,
+        ModelgateWarning,
+        TrainingError,
+    )
+    from pytest_modelgate.gates.gate import Gate
+    from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
+    from pytest_modelgate.gates.verdict import Outcome, Verdict
+    from pytest_modelgate.metrics.confusion import ConfusionMatrix
+    from pytest_modelgate.runtime.evaluation import evaluate
+    from pytest_modelgate.runtime.loading import load_model
+    from pytest_modelgate.runtime.training import Run, TrainedModel, train_model
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "assertions": (
+        "assert_accuracy_at_least",
+        "assert_average_precision_at_least",
+        "assert_balanced_accuracy_at_least",
+        "assert_beats_majority_class",
+        "assert_every_class_recall_at_least",
+        "assert_f1_at_least",
+        "assert_loss_at_most",
+        "assert_mcc_at_least",
+        "assert_metric",
+        "assert_precision_at_least",
+        "assert_recall_at_least",
+        "assert_roc_auc_at_least",
+        "assert_specificity_at_least",
+    ),
+    "evidence.evaluation": ("Evaluation",),
+    "evidence.history": ("History",),
+    "exceptions": (
+        "BarError",
+        "CheckpointError",
+        "DeviceError",
+        "EvidenceError",
+        "GateFailure",
+        "MetricError",
+        "ModelgateError",
+        "ModelgateWarning",
+        "TrainingError",
+    ),
+    "gates.gate": ("Gate",),
+    "gates.majority": ("BeatsMajorityClass", "EveryClassRecall"),
+    "gates.verdict": ("Outcome", "Verdict"),
+    "metrics.confusion": ("ConfusionMatrix",),
+    "runtime.evaluation": ("evaluate",),
+    "runtime.loading": ("load_model",),
+    "runtime.training": ("Run", "TrainedModel", "train_model"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BarError",
+    "BeatsMajorityClass",
+    "CheckpointError",
+    "ConfusionMatrix",
+    "DeviceError",
+    "Evaluation",
+    "EveryClassRecall",
+    "EvidenceError",
+    "Gate",
+    "GateFailure",
+    "History",
+    "MetricError",
+    "ModelgateError",
+    "ModelgateWarning",
+    "Outcome",
+    "Run",
+    "TrainedModel",
+    "TrainingError",
+    "Verdict",
+    "assert_accuracy_at_least",
+    "assert_average_precision_at_least",
+    "assert_balanced_accuracy_at_least",
+    "assert_beats_majority_class",
+    "assert_every_class_recall_at_least",
+    "assert_f1_at_least",
+    "assert_loss_at_most",
+    "assert_mcc_at_least",
+    "assert_metric",
+    "assert_precision_at_least",
+    "assert_recall_at_least",
+    "assert_roc_auc_at_least",
+    "assert_specificity_at_least",
+    "evaluate",
+    "load_model",
+    "train_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        from pytest_modelgate.exceptions import did_you_mean
+
+        raise AttributeError(f"module 'pytest_modelgate' has no attribute {name!r}{did_you_mean(name, _HOME_OF)}")
+    value = getattr(import_module(f"pytest_modelgate.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

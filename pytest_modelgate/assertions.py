@@ -1,0 +1,191 @@
+"""The assertion helpers: check, record, raise. Each returns its `Verdict` where it passes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_modelgate.evidence.evaluation import as_evaluation
+from pytest_modelgate.exceptions import GateFailure, MetricError, ModelgateError, ModelgateWarning
+from pytest_modelgate.gates.gate import Gate
+from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
+from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.metrics.registry import get_metric
+from pytest_modelgate.recording import listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.gates.verdict import Verdict
+    from pytest_modelgate.metrics.confusion import ConfusionMatrix
+    from pytest_modelgate.metrics.labels import Label
+
+    Evidence = Evaluation | ConfusionMatrix
+
+
+class _Judge(Protocol):
+    def check(self, evidence: Evidence) -> Verdict: ...
+
+
+class MetricAssertion(Protocol):
+    """The signature that the assertion helpers of single metrics share."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        evidence: Evidence,
+        bar: float,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        confidence: float | None = None,
+        if_unsure: str | None = None,
+        allow_vacuous: bool = False,
+    ) -> Verdict: ...
+
+
+def settle(make: Callable[[], _Judge], evidence: Evidence) -> Verdict:
+    """Build a gate, check it, record the verdict, and raise it where it is red.
+
+    Raises:
+        GateFailure: the verdict is red; it carries the verdict.
+        ModelgateError: wrong use; nothing is recorded.
+    """
+    __tracebackhide__ = True
+    try:
+        evaluation = as_evaluation(evidence)
+        verdict = make().check(evaluation)
+    except ModelgateError as error:
+        # Without the frames below, which are this package's: the traceback ends at the caller's line.
+        raise error.with_traceback(None) from None
+    listener().verdict(verdict, evaluation)
+    if not verdict.passed:
+        raise GateFailure(verdict)
+    if verdict.outcome is not Outcome.PASS and verdict.if_unsure == "warn":
+        warnings.warn(str(verdict), ModelgateWarning, stacklevel=3)
+    return verdict
+
+
+def assert_metric(
+    evidence: Evidence,
+    metric: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    label: Label | None = None,
+    average: str | None = None,
+    confidence: float | None = None,
+    if_unsure: str | None = None,
+    allow_vacuous: bool = False,
+    **parameters: Any,
+) -> Verdict:
+    """Fail unless a metric is at least, or at most, a bar.
+
+    Args:
+        evidence: an `Evaluation` or a `ConfusionMatrix`.
+        metric: a name from the registry, such as "jaccard", "fbeta" or "top_k_accuracy".
+        at_least, at_most: the bar; exactly one of the two.
+        label: one class, by name or index; with two classes the last is meant where neither it nor `average` is given.
+        average: "macro", "micro" or "weighted" over the classes.
+        confidence: how sure `PASS` and `FAIL` must be, one-sided; default the project's, 0.95.
+        if_unsure: "estimate", "fail" or "warn"; default the project's, "estimate".
+        allow_vacuous: let a bar of accuracy stand that always answering the majority class would meet.
+        parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy".
+
+    Raises:
+        GateFailure: the gate is not met.
+        ModelgateError: wrong use, such as an unknown metric or a bar outside its range.
+    """
+    __tracebackhide__ = True
+    return settle(
+        lambda: Gate(
+            metric,
+            at_least=at_least,
+            at_most=at_most,
+            label=label,
+            average=average,
+            confidence=listener().confidence if confidence is None else confidence,
+            if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
+            allow_vacuous=allow_vacuous,
+            parameters=_known(metric, parameters),
+        ),
+        evidence,
+    )
+
+
+def assert_beats_majority_class(evidence: Evidence, *, confidence: float | None = None) -> Verdict:
+    """Fail unless the model is proved more accurate than always answering the most frequent class.
+
+    The guard against the accuracy paradox: 98.08% against 98.00% is no proof. See `BeatsMajorityClass`.
+
+    Raises:
+        GateFailure: it is not proved.
+        ModelgateError: wrong use.
+    """
+    __tracebackhide__ = True
+    return settle(
+        lambda: BeatsMajorityClass(confidence=listener().confidence if confidence is None else confidence), evidence
+    )
+
+
+def assert_every_class_recall_at_least(
+    evidence: Evidence, bar: float, *, confidence: float | None = None, if_unsure: str | None = None
+) -> Verdict:
+    """Fail unless the recall of every class is at least `bar`. See `EveryClassRecall`.
+
+    Raises:
+        GateFailure: a class is below the bar, or has no sample.
+        ModelgateError: wrong use.
+    """
+    __tracebackhide__ = True
+    return settle(
+        lambda: EveryClassRecall(
+            bar,
+            confidence=listener().confidence if confidence is None else confidence,
+            if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
+        ),
+        evidence,
+    )
+
+
+def _of_metric(metric: str, direction: str) -> MetricAssertion:
+    """The helper of one metric and direction, named and documented from the registry."""
+    entry = get_metric(metric)
+
+    def helper(evidence: Evidence, bar: float, **options: Any) -> Verdict:
+        __tracebackhide__ = True
+        bars: dict[str, Any] = {direction: bar}
+        return assert_metric(evidence, metric, **bars, **options)
+
+    words = direction.replace("_", " ")
+    helper.__name__ = helper.__qualname__ = f"assert_{metric}_{direction}"
+    helper.__doc__ = (
+        f"Fail unless {entry.title} is {words} `bar`.\n\n"
+        f"{entry.formula}. Between {entry.lowest:g} and {entry.highest:g}.\n"
+        "Keyword arguments, errors and the returned `Verdict` are those of `assert_metric`."
+    )
+    return helper
+
+
+def _known(metric: str, parameters: dict[str, float]) -> dict[str, float]:
+    for name in parameters:
+        if name in ("bar", "threshold"):
+            raise MetricError(
+                f"assert_metric({metric!r}) takes no {name}=: "
+                + ("give at_least= or at_most=" if name == "bar" else "use evaluation.at_threshold(t)")
+            )
+    return parameters
+
+
+assert_recall_at_least = _of_metric("recall", "at_least")
+assert_precision_at_least = _of_metric("precision", "at_least")
+assert_accuracy_at_least = _of_metric("accuracy", "at_least")
+assert_balanced_accuracy_at_least = _of_metric("balanced_accuracy", "at_least")
+assert_f1_at_least = _of_metric("f1", "at_least")
+assert_specificity_at_least = _of_metric("specificity", "at_least")
+assert_mcc_at_least = _of_metric("mcc", "at_least")
+assert_roc_auc_at_least = _of_metric("roc_auc", "at_least")
+assert_average_precision_at_least = _of_metric("average_precision", "at_least")
+assert_loss_at_most = _of_metric("loss", "at_most")

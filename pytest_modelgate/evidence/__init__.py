@@ -1,0 +1,1 @@
+"""What was measured: evaluations and training histories, as frozen values."""

@@ -1,0 +1,313 @@
+"""From outputs and targets, batch by batch, to an `Evaluation`: shapes and values are checked, counts are deferred.
+
+Batches are kept as they come and counted together in chunks: counting each small batch costs more than the maths.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from pytest_modelgate.evidence.evaluation import Evaluation, Origin, Task
+from pytest_modelgate.exceptions import EvidenceError, did_you_mean
+from pytest_modelgate.metrics.arrays import check_scores, to_numpy, whole_numbers
+from pytest_modelgate.metrics.confusion import ConfusionMatrix
+from pytest_modelgate.metrics.counting import labels_to_counts, logits_to_labels
+from pytest_modelgate.metrics.labels import check_labels, class_indices
+from pytest_modelgate.metrics.losses import MeanLoss
+from pytest_modelgate.metrics.ranking import RankCounts, Scores, target_ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_modelgate.metrics.labels import Label
+
+OUTPUTS = ("logits", "probabilities", "labels", "values")
+KEEP = ("auto", "counts", "scores")
+_FLUSH_SAMPLES = 1 << 15
+_FLUSH_NUMBERS = 1 << 20
+
+
+class Collector:
+    """Collects one pass over the data.
+
+    Args:
+        outputs: what the model gives: "logits", "probabilities", "labels" or "values".
+        task: "binary", "multiclass" or "regression"; None takes it from the shape of the outputs.
+        labels: the class names.
+        threshold: for two classes: positive iff probability >= threshold.
+        keep: "counts" keeps counts alone; "auto" adds ranks, and the scores of two classes (4 bytes a sample);
+            "scores" keeps the scores of many classes too (4 K bytes a sample).
+        loss: the loss's name, where losses will be added.
+        model: the model's name, for the report.
+    """
+
+    def __init__(
+        self,
+        *,
+        outputs: str,
+        task: str | None = None,
+        labels: Sequence[Label] | None = None,
+        threshold: float = 0.5,
+        keep: str = "auto",
+        loss: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        _one_of("outputs", outputs, OUTPUTS)
+        _one_of("keep", keep, KEEP)
+        if task is not None:
+            _one_of("task", task, get_args(Task))
+        if (outputs == "values") != (task == "regression") and (task or outputs == "values"):
+            if outputs == "values" and task is None:
+                task = "regression"
+            else:
+                raise EvidenceError(f"task={task!r} and outputs={outputs!r} do not fit: 'values' are for 'regression'")
+        check_threshold(threshold)
+        self.outputs: Any = outputs
+        self.task: Any = task
+        self.labels = None if labels is None else check_labels(labels)
+        self.threshold = threshold
+        self.keep = keep
+        self.n = 0
+        self._model = model
+        self._num_classes = 0
+        self._columns: int | None = None
+        self._pending: list[tuple[Any, Any]] = []
+        self._pending_samples = 0
+        self._counts: Any = 0
+        self._rank_counts: Any = 0
+        self._kept: list[tuple[Any, Any]] = []
+        self._like_probabilities = outputs == "logits"
+        self._loss_name = loss
+        self._mean_loss = None if loss is None else MeanLoss(name=loss)
+        self._losses: list[Any] = []
+        self._loss_weights: list[Any] = []
+
+    def encode_target(self, target: Any) -> NDArray[Any]:
+        """Targets that may be names out of `labels`, as an array of indices."""
+        array = to_numpy(target)
+        if self.outputs in ("values", "labels"):
+            return array
+        if array.ndim == 2 and array.size == len(array):
+            array = array.reshape(len(array))
+        return class_indices(array, self.labels, "target")
+
+    def add(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
+        """One batch: outputs [n], [n, 1] or [n, K], targets [n] or [n, 1]."""
+        columns = self._shape(outputs, target)
+        if self._columns is None:
+            self._begin(columns)
+        elif columns != self._columns:
+            raise EvidenceError(
+                f"a batch has outputs for {columns} classes, the batches before it for {self._columns}; "
+                "the model must give one shape"
+            )
+        self.n += len(target)
+        self._pending.append((outputs, target))
+        self._pending_samples += len(target)
+        if self._pending_samples >= _FLUSH_SAMPLES or self._pending_samples * max(columns, 1) >= _FLUSH_NUMBERS:
+            self._flush()
+
+    def add_decided(self, preds: NDArray[Any], ranks: NDArray[Any], target: NDArray[Any], num_classes: int) -> None:
+        """A batch of many classes that was decided elsewhere: predicted class, rank of the target, target, each [n]."""
+        if self._columns is None:
+            self._begin(num_classes)
+        self._like_probabilities = False
+        self.n += len(target)
+        self._counts = self._counts + labels_to_counts(target, preds, num_classes)
+        if self.keep != "counts":
+            self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=num_classes)
+
+    def add_loss(self, values: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
+        """The losses of a batch [n], each times its weight, and the weights [n] that the mean divides by."""
+        self._losses.append(values)
+        if weights is not None:
+            self._loss_weights.append(weights)
+
+    def add_mean_loss(self, mean: MeanLoss) -> None:
+        """The loss of a batch that is known only as a mean."""
+        self._mean_loss = mean if self._mean_loss is None else self._mean_loss + mean
+
+    def finish(self) -> Evaluation:
+        """The evaluation of all that was added.
+
+        Raises:
+            EvidenceError: nothing was added, or what was added does not fit together.
+        """
+        if self.n == 0:
+            raise EvidenceError("the data set is empty: there is no sample to evaluate")
+        self._flush()
+        matrix: ConfusionMatrix | None = None
+        if self.outputs == "labels":
+            preds, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+            matrix = ConfusionMatrix.from_labels(target=target, preds=preds, labels=self.labels)
+            self.task = self.task or ("binary" if matrix.num_classes == 2 else "multiclass")
+            self._kept = []
+        elif self.task != "regression":
+            matrix = ConfusionMatrix(self._counts, self.labels)
+        if self._like_probabilities and self.task != "regression":
+            raise EvidenceError(_LIKE_PROBABILITIES.format(n=self.n))
+        scores = None
+        if self._kept:
+            values, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+            scores = Scores(values, target)
+        return Evaluation(
+            task=self.task,
+            n=self.n,
+            outputs=self.outputs,
+            matrix=matrix,
+            threshold=float(self.threshold) if self._thresholded else None,
+            mean_loss=self._mean_loss,
+            ranks=None if isinstance(self._rank_counts, int) else RankCounts(self._rank_counts),
+            scores=scores,
+            origin=Origin(model=self._model),
+        )
+
+    @property
+    def _thresholded(self) -> bool:
+        return bool(self.task == "binary" and self.outputs != "labels")
+
+    def _shape(self, outputs: NDArray[Any], target: NDArray[Any]) -> int:
+        """How many columns the outputs have (1 for [n] and [n, 1]); raises where outputs and targets do not fit."""
+        if outputs.ndim == 0 or target.ndim == 0 or len(outputs) != len(target):
+            raise EvidenceError(
+                f"outputs of shape {list(outputs.shape)} and targets of shape {list(target.shape)} do not fit: "
+                "give one output (or row of outputs) and one target a sample"
+            )
+        if self.outputs == "values":
+            return 1
+        if target.ndim > 1 and target.size != len(target):
+            raise EvidenceError(
+                f"targets of shape {list(target.shape)} are not one class a sample; give class indices [N] "
+                "(evaluate several labels a sample one at a time)"
+            )
+        if outputs.ndim == 1 or outputs.size == len(outputs):
+            return 1
+        if outputs.ndim > 2 or self.outputs == "labels":
+            raise EvidenceError(
+                f"outputs of shape {list(outputs.shape)} are not {self.outputs} of one sample a row; "
+                + ("give class indices [N]" if self.outputs == "labels" else "give [N], [N, 1] or [N, K]")
+            )
+        return int(outputs.shape[1])
+
+    def _begin(self, columns: int) -> None:
+        """The first batch decides the task and the number of classes."""
+        self._columns = columns
+        if self.outputs in ("labels", "values"):
+            return
+        self._num_classes = max(columns, 2)
+        task = "binary" if columns <= 2 else "multiclass"
+        if self.task == "binary" and columns > 2:
+            raise EvidenceError(f"task='binary', but the model gives {columns} outputs a sample")
+        if self.task == "multiclass" and columns == 1:
+            raise EvidenceError("task='multiclass', but the model gives one output a sample; that is a binary score")
+        self.task = self.task or task
+        if self.labels is not None and len(self.labels) != self._num_classes:
+            raise EvidenceError(
+                f"{len(self.labels)} labels {list(self.labels)!r} were given, but the model's outputs tell "
+                f"{self._num_classes} classes apart"
+            )
+
+    def _flush(self) -> None:
+        if self._losses:
+            weights = np.concatenate(self._loss_weights) if self._loss_weights else None
+            losses = np.concatenate(self._losses)
+            self.add_mean_loss(MeanLoss.of(self._loss_name or "loss", losses, weights))
+            self._losses, self._loss_weights = [], []
+        if not self._pending:
+            return
+        if self.outputs == "labels":
+            self._kept += [(np.reshape(o, len(o)), np.reshape(t, len(t))) for o, t in self._pending]
+        else:
+            outputs = np.concatenate([o for o, _ in self._pending])
+            if self.outputs == "values":
+                check_scores(outputs, "values")
+            else:
+                target = np.concatenate([t for _, t in self._pending]).reshape(len(outputs))
+                self._count(outputs, whole_numbers(target, "target"))
+        self._pending, self._pending_samples = [], 0
+
+    def _count(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
+        outputs = check_scores(outputs, self.outputs)
+        if self._columns == 1:
+            outputs = outputs.reshape(len(outputs))
+        if self.outputs == "probabilities":
+            _check_probabilities(outputs)
+        elif self._like_probabilities:
+            self._like_probabilities = _within_unit(outputs)
+        if self.task == "binary":
+            scores = outputs
+            if self._columns == 2:
+                scores = outputs[:, 1] - outputs[:, 0] if self.outputs == "logits" else outputs[:, 1]
+            preds = decide(scores, self.threshold, self.outputs).view(np.uint8)
+            self._counts = self._counts + labels_to_counts(target, preds, 2)
+            if self.keep != "counts":
+                self._kept.append((scores, target.astype(np.uint8)))
+        else:
+            preds = logits_to_labels(outputs)
+            self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
+            if self.keep != "counts":
+                ranks = target_ranks(outputs, target)
+                self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
+            if self.keep == "scores":
+                comparable = log_softmax(outputs) if self.outputs == "logits" else outputs
+                self._kept.append((comparable, target.astype(np.int32)))
+
+
+def decide(scores: NDArray[Any], threshold: float, outputs: str) -> NDArray[np.bool_]:
+    """Which samples are positive: probability >= threshold. Logits are turned to probabilities in float64."""
+    if outputs == "probabilities":
+        return np.asarray(scores >= threshold)
+    if threshold == 0.5:
+        return np.asarray(scores >= 0)
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))) >= threshold)
+
+
+def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Log-probabilities [N, K] of logits, in their own type: comparable between samples, as logits are not."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def check_threshold(threshold: float) -> None:
+    """An `EvidenceError` unless the threshold is a number from 0 to 1."""
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise EvidenceError(f"threshold={threshold!r} is not a probability; give a number from 0 to 1")
+
+
+_LIKE_PROBABILITIES = (
+    "outputs='logits', but the outputs of all {n:,} samples lie in [0, 1] as probabilities do: read as logits they "
+    "would all be positive, or all but alike; say outputs='probabilities', or take the sigmoid or softmax out of the "
+    "model (CrossEntropyLoss and BCEWithLogitsLoss want logits)"
+)
+
+
+def _within_unit(outputs: NDArray[Any]) -> bool:
+    """Whether these could be probabilities: all in [0, 1] and, with a column a class, rows that sum to 1."""
+    if outputs.min() < 0 or outputs.max() > 1:
+        return False
+    return outputs.ndim == 1 or bool(np.all(np.abs(outputs.sum(axis=1) - 1) < 1e-3))
+
+
+def _check_probabilities(outputs: NDArray[Any]) -> None:
+    low, high = float(outputs.min()), float(outputs.max())
+    if low < 0 or high > 1:
+        raise EvidenceError(
+            f"outputs='probabilities', but they reach from {low:.4g} to {high:.4g}; say outputs='logits', "
+            "or put a sigmoid or softmax behind them"
+        )
+    if outputs.ndim == 2:
+        sums = outputs.sum(axis=1)
+        worst = int(np.argmax(np.abs(sums - 1)))
+        if abs(sums[worst] - 1) > 1e-2:
+            raise EvidenceError(f"the probabilities of a sample sum to {sums[worst]:.4g}, not 1; is the softmax there?")
+
+
+def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        hint = "; evaluate each label by itself" if value == "multilabel" else did_you_mean(value, choices)
+        raise EvidenceError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}{hint}")

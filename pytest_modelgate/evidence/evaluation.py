@@ -1,0 +1,333 @@
+"""What was measured of a model on a set of samples: a frozen value that merges."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pytest_modelgate.evidence.history import plain
+from pytest_modelgate.exceptions import EvidenceError, MetricError
+from pytest_modelgate.metrics.arrays import to_numpy
+from pytest_modelgate.metrics.confusion import ConfusionMatrix
+from pytest_modelgate.metrics.counting import labels_to_counts
+from pytest_modelgate.metrics.losses import MeanLoss
+from pytest_modelgate.metrics.ranking import RankCounts, Scores
+from pytest_modelgate.metrics.registry import get_metric, measure
+from pytest_modelgate.statistics.proportions import clopper_pearson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.measurement import Measurement
+    from pytest_modelgate.statistics.proportions import Interval
+
+Task = Literal["binary", "multiclass", "regression"]
+Outputs = Literal["logits", "probabilities", "labels", "values", "counts"]
+_SCHEMA = 1
+_COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where evidence came from: the model's name, and the steps by which it was derived from its evaluation."""
+
+    model: str | None = None
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """Sufficient statistics of a model's outputs on `n` samples; `a + b` is the evidence of both sets.
+
+    Made by `evaluate`, by the fixture `evaluate_model` or by `Evaluation.from_predictions`. Equality does not depend
+    on the order of the samples.
+
+    Attributes:
+        task: "binary", "multiclass" or "regression".
+        n: how many samples.
+        labels: the class names, in the order of the indices; empty for regression.
+        outputs: what the model gave: "logits", "probabilities", "labels" or "values"; "counts" for a matrix alone.
+        threshold: a sample is positive iff its probability is at least this; None but for binary scores.
+        mean_loss: the exact mean loss, where a loss was given.
+        ranks: how often the target's class was ranked first, second, ...; what top-k accuracy needs.
+        scores: score and target of each sample, where they were kept; what ROC-AUC and average precision need.
+    """
+
+    task: Task
+    n: int
+    outputs: Outputs
+    matrix: ConfusionMatrix | None = None
+    threshold: float | None = None
+    mean_loss: MeanLoss | None = None
+    ranks: RankCounts | None = None
+    scores: Scores | None = None
+    origin: Origin = field(default=Origin(), repr=False)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        *,
+        target: Any,
+        preds: Any,
+        outputs: Outputs,
+        labels: Sequence[Label] | None = None,
+        threshold: float = 0.5,
+    ) -> Evaluation:
+        """The evidence of predictions that any framework made.
+
+        Args:
+            target: the true classes [N], as indices or as names out of `labels`; numbers [N] for `outputs="values"`.
+            preds: with "logits" or "probabilities" scores [N] or [N, 1] of the last of two classes, or [N, K];
+                with "labels" the predicted classes [N]; with "values" numbers [N].
+            outputs: what `preds` are; it is never guessed.
+            labels: the class names, in the order of the indices.
+            threshold: for two classes: positive iff probability >= threshold; between 0 and 1.
+
+        Raises:
+            EvidenceError: shapes, labels or scores that do not fit together, or no samples.
+        """
+        from pytest_modelgate.evidence.collecting import Collector
+
+        collector = Collector(outputs=outputs, labels=labels, threshold=threshold)
+        collector.add(to_numpy(preds), collector.encode_target(target))
+        return collector.finish()
+
+    @classmethod
+    def from_confusion_matrix(cls, matrix: ConfusionMatrix) -> Evaluation:
+        """The evidence that a confusion matrix alone holds."""
+        task: Task = "binary" if matrix.num_classes == 2 else "multiclass"
+        return cls(task=task, n=matrix.n, outputs="counts", matrix=matrix)
+
+    @property
+    def confusion_matrix(self) -> ConfusionMatrix:
+        """The counts, rows actual, columns predicted; an `EvidenceError` for regression, which has none."""
+        if self.matrix is None:
+            raise EvidenceError(f"a {self.task} evaluation has no confusion matrix; only its loss can be judged")
+        return self.matrix
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The class names."""
+        return self.matrix.labels if self.matrix is not None else ()
+
+    @property
+    def loss(self) -> float:
+        """The mean loss over the samples; NaN where a sample's loss is not finite."""
+        if self.mean_loss is None or self.mean_loss.mean is None:
+            raise EvidenceError("no loss was measured: evaluate with loss=..., as in loss=torch.nn.CrossEntropyLoss()")
+        return self.mean_loss.mean
+
+    def measure(
+        self,
+        name: str,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        **parameters: float,
+    ) -> Measurement:
+        """A metric's value with the counts behind it, or the cause why it is undefined; see `metric`."""
+        metric = get_metric(name)
+        source: Any
+        if metric.needs == "counts":
+            source = self.confusion_matrix
+        elif metric.needs == "loss":
+            source = self.mean_loss
+            if source is None:
+                raise EvidenceError("no loss was measured: evaluate with loss=... to gate on it")
+        else:
+            source = self.ranks if metric.needs == "ranks" else self.scores
+            if source is None:
+                raise EvidenceError(self._not_kept(name, metric.needs))
+        return measure(name, source, labels=self.labels, label=label, average=average, parameters=parameters)
+
+    def metric(
+        self,
+        name: str,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        **parameters: float,
+    ) -> float | None:
+        """The value of a metric on these samples; None where it is undefined.
+
+        Args:
+            name: one of the registry's names, such as "recall".
+            label: one class, by name or index. With two classes the last is meant where neither is given.
+            average: "macro", "micro" or "weighted" over the classes.
+            parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy".
+
+        Raises:
+            MetricError: an unknown metric or label, or one that needs `label` or `average`.
+            EvidenceError: what the metric needs was not kept.
+        """
+        return self.measure(name, label=label, average=average, **parameters).value
+
+    def interval(
+        self,
+        name: str,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        confidence: float = 0.95,
+        **parameters: float,
+    ) -> Interval:
+        """Two one-sided bounds of a metric, each at `confidence` (Clopper-Pearson, exact for proportions).
+
+        Raises:
+            MetricError: the metric is no proportion, and has no interval yet.
+            EvidenceError: the metric is undefined here.
+        """
+        found = self.measure(name, label=label, average=average, **parameters)
+        if found.value is None:
+            raise EvidenceError(f"{name} is undefined: {found.cause}")
+        if found.hits is None:
+            raise MetricError(f"{name} has no interval yet: only proportions do, such as recall or accuracy")
+        return clopper_pearson(found.hits, found.support, confidence)
+
+    def at_threshold(self, threshold: float) -> Evaluation:
+        """The same samples, decided at another threshold: positive iff probability >= `threshold`."""
+        from pytest_modelgate.evidence.collecting import check_threshold, decide
+
+        if self.task != "binary" or self.outputs in ("labels", "counts"):
+            raise EvidenceError(f"at_threshold needs scores of two classes; these are {self.task} {self.outputs}")
+        if self.scores is None:
+            raise EvidenceError(self._not_kept("at_threshold", "scores"))
+        check_threshold(threshold)
+        positive = decide(self.scores.values, threshold, self.outputs)
+        counts = labels_to_counts(self.scores.target, positive.view(np.uint8), 2)
+        return replace(
+            self,
+            matrix=ConfusionMatrix(counts, self.labels),
+            threshold=float(threshold),
+            origin=replace(self.origin, steps=(*self.origin.steps, f"at_threshold({threshold!r})")),
+        )
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        if not isinstance(other, Evaluation):
+            return NotImplemented
+        for name in ("task", "outputs", "threshold", "labels"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise EvidenceError(f"evaluations of different {name} cannot be merged: {mine!r} and {theirs!r}")
+        if (self.mean_loss is None) != (other.mean_loss is None):
+            raise EvidenceError("an evaluation with a loss and one without cannot be merged; evaluate both with loss=")
+        return Evaluation(
+            task=self.task,
+            n=self.n + other.n,
+            outputs=self.outputs,
+            threshold=self.threshold,
+            matrix=_both(self.matrix, other.matrix),
+            mean_loss=_both(self.mean_loss, other.mean_loss),
+            ranks=_both(self.ranks, other.ranks),
+            scores=_both(self.scores, other.scores),
+            origin=self.origin if self.origin == other.origin else Origin(steps=("merged",)),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Evaluation):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def summary(self) -> dict[str, Any]:
+        """What the report shows of it, as plain types: counts and means, not the single samples."""
+        counts = cells = None
+        if self.matrix is not None and self.matrix.num_classes <= 100:
+            counts = self.matrix.counts.tolist()
+        elif self.matrix is not None:
+            rows, columns = np.nonzero(self.matrix.counts)
+            cells = np.stack([rows, columns, self.matrix.counts[rows, columns]], axis=1).tolist()
+        mean = self.mean_loss.mean if self.mean_loss is not None else None
+        return {
+            "kind": "confusion_matrix" if self.outputs == "counts" else "evaluation",
+            "model": self.origin.model,
+            "task": self.task,
+            "n": self.n,
+            "labels": list(self.labels),
+            "counts": counts,
+            "cells": cells,
+            "loss": {"name": self.mean_loss.name, "mean": plain(mean)} if self.mean_loss and mean is not None else None,
+            "threshold": self.threshold,
+            "derivation": list(self.origin.steps),
+        }
+
+    def to_json(self) -> str:
+        """The whole evaluation as JSON text, kept scores included; `from_json` gives it back without loss."""
+        document: dict[str, Any] = {
+            "schema": _SCHEMA,
+            "task": self.task,
+            "n": self.n,
+            "outputs": self.outputs,
+            "threshold": self.threshold,
+            "matrix": self.matrix and self.matrix.to_dict(),
+            "mean_loss": self.mean_loss and self.mean_loss.to_dict(),
+            "ranks": None if self.ranks is None else self.ranks.counts.tolist(),
+            "scores": self.scores and {"values": _pack(self.scores.values), "target": _pack(self.scores.target)},
+        }
+        return json.dumps(document, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Evaluation:
+        """The evaluation that `to_json` was called on.
+
+        Raises:
+            EvidenceError: the text is no evaluation, or one of a newer version of this package.
+        """
+        try:
+            document = json.loads(text)
+            schema = document["schema"]
+            if schema != _SCHEMA:
+                raise EvidenceError(f"this evaluation has schema {schema!r}, this version reads {_SCHEMA}; upgrade it")
+            scores = document["scores"]
+            return cls(
+                task=document["task"],
+                n=document["n"],
+                outputs=document["outputs"],
+                threshold=document["threshold"],
+                matrix=document["matrix"] and ConfusionMatrix.from_dict(document["matrix"]),
+                mean_loss=document["mean_loss"] and MeanLoss.from_dict(document["mean_loss"]),
+                ranks=document["ranks"] and RankCounts(document["ranks"]),
+                scores=scores and Scores(_unpack(scores["values"]), _unpack(scores["target"])),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise EvidenceError(f"this text is not an evaluation that to_json wrote: {error!r}") from error
+
+    def _not_kept(self, asked: str, needs: str) -> str:
+        if self.outputs in ("labels", "counts"):
+            return f"{asked} needs scores, and this evidence has only decided labels; evaluate logits or probabilities"
+        keep = "auto" if needs == "ranks" or self.task == "binary" else "scores"
+        return f"{asked} needs {needs} that were not kept; evaluate with keep={keep!r}"
+
+
+def as_evaluation(evidence: Evaluation | ConfusionMatrix) -> Evaluation:
+    """The evidence of a gate: an `Evaluation`, or a `ConfusionMatrix`, which is one without scores and loss."""
+    if isinstance(evidence, Evaluation):
+        return evidence
+    if isinstance(evidence, ConfusionMatrix):
+        return Evaluation.from_confusion_matrix(evidence)
+    raise EvidenceError(
+        f"a gate judges an Evaluation or a ConfusionMatrix, not {type(evidence).__name__}; "
+        "evaluate_model(model, data) gives one"
+    )
+
+
+def _both(mine: Any, theirs: Any) -> Any:
+    return None if mine is None or theirs is None else mine + theirs
+
+
+def _pack(array: Any) -> dict[str, Any]:
+    contiguous = np.ascontiguousarray(array)
+    data = base64.b64encode(contiguous.astype(contiguous.dtype.newbyteorder("<")).tobytes()).decode("ascii")
+    return {"dtype": contiguous.dtype.name, "shape": list(contiguous.shape), "data": data}
+
+
+def _unpack(packed: dict[str, Any]) -> Any:
+    kind = np.dtype(packed["dtype"]).newbyteorder("<")
+    array = np.frombuffer(base64.b64decode(packed["data"]), dtype=kind).reshape(packed["shape"])
+    return array.astype(packed["dtype"])

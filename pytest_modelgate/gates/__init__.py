@@ -1,0 +1,1 @@
+"""Gates and verdicts: what is asked of the evidence, and the answer."""

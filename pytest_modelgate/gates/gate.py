@@ -1,0 +1,230 @@
+"""A gate on one metric: the metric, a direction, a bar, and how sure one must be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_modelgate.evidence.evaluation import as_evaluation
+from pytest_modelgate.exceptions import BarError, MetricError
+from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
+from pytest_modelgate.gates.verdict import Outcome, Verdict
+from pytest_modelgate.gates.wording import SIGNS, allowed, gate_text, hidden_by_accuracy, majority, number, subject
+from pytest_modelgate.metrics.registry import get_metric
+from pytest_modelgate.statistics.proportions import clopper_pearson, tail_at_least, tail_at_most
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.metrics.confusion import ConfusionMatrix
+    from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.measurement import Measurement
+
+METHOD = "Clopper-Pearson"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A metric that must be at least, or at most, a bar.
+
+    Args:
+        metric: a name from the registry of metrics, such as "recall" or "loss".
+        at_least, at_most: the bar; exactly one of the two, within the metric's range.
+        label: one class, by name or index; with two classes the last is meant where neither it nor `average` is given.
+        average: "macro", "micro" or "weighted".
+        confidence: how sure `PASS` and `FAIL` must be, one-sided; 0.95 means wrong in at most 5%.
+        if_unsure: the colour of `INCONCLUSIVE`: "estimate" (red when the estimate misses the bar), "fail" or "warn".
+        allow_vacuous: let a bar of accuracy stand that always answering the majority class would meet.
+        parameters: what the metric takes, such as `{"beta": 2}`.
+
+    Raises:
+        MetricError: an unknown metric or parameter.
+        BarError: a bar outside the metric's range, two bars or none, a confidence or `if_unsure` that is none.
+
+    >>> from pytest_modelgate import ConfusionMatrix
+    >>> evidence = ConfusionMatrix.from_counts(tp=36, fp=2, fn=4, tn=40, labels=("ok", "fraud"))
+    >>> print(Gate("recall", at_least=0.9, label="fraud").check(evidence))
+    INCONCLUSIVE (leans pass): recall of 'fraud' = 0.900 (36 of 40), required >= 0.900
+      the data allow 0.786 to 0.965 (95% each way, Clopper-Pearson)
+      more samples of 'fraud' would settle it
+    """
+
+    metric: str
+    at_least: float | None = field(default=None, kw_only=True)
+    at_most: float | None = field(default=None, kw_only=True)
+    label: Label | None = field(default=None, kw_only=True)
+    average: str | None = field(default=None, kw_only=True)
+    confidence: float = field(default=CONFIDENCE, kw_only=True)
+    if_unsure: str = field(default="estimate", kw_only=True)
+    allow_vacuous: bool = field(default=False, kw_only=True)
+    parameters: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        metric = get_metric(self.metric)
+        if (self.at_least is None) == (self.at_most is None):
+            raise BarError(f"a gate on {self.metric} takes one bar: at_least= or at_most=")
+        check_bar(self.bar, metric.lowest, metric.highest, metric.name)
+        check_confidence(self.confidence)
+        check_if_unsure(self.if_unsure)
+        if self.label is not None and self.average is not None:
+            raise MetricError(f"{self.metric}: give label={self.label!r} or average={self.average!r}, not both")
+
+    @property
+    def bar(self) -> float:
+        """The value that must be reached, or not be passed."""
+        return self.at_least if self.at_least is not None else self.at_most  # type: ignore[return-value]
+
+    @property
+    def direction(self) -> str:
+        """Either "at_least" or "at_most"."""
+        return "at_least" if self.at_least is not None else "at_most"
+
+    def check(self, evidence: Evaluation | ConfusionMatrix) -> Verdict:
+        """Judge the evidence.
+
+        Raises:
+            MetricError: a label that the evidence does not have, or a metric that needs `label` or `average`.
+            BarError: a bar of accuracy that always answering the majority class would meet.
+            EvidenceError: what the metric needs was not kept.
+        """
+        evaluation = as_evaluation(evidence)
+        metric = get_metric(self.metric)
+        label = self._label(evaluation)
+        found = evaluation.measure(self.metric, label=label, average=self.average, **self.parameters)
+        shown = {**metric.parameters, **self.parameters}
+        what = subject(metric, label=label, average=self.average, parameters=shown)
+        if metric.needs == "loss" and evaluation.mean_loss is not None:
+            what = f"loss ({evaluation.mean_loss.name})"
+        self._refuse_vacuous(evaluation, label)
+        lower = upper = None
+        if found.hits is not None and found.value is not None:
+            lower, upper = clopper_pearson(found.hits, found.support, self.confidence)
+        outcome, passed = self._decide(found)
+        return Verdict(
+            gate=gate_text(
+                self.metric, SIGNS[self.direction], self.bar, label=label, average=self.average, parameters=shown
+            ),
+            outcome=outcome,
+            passed=passed,
+            metric=self.metric,
+            label=label,
+            average=self.average,
+            parameters=tuple(shown.items()),
+            estimate=found.value,
+            lower=lower,
+            upper=upper,
+            hits=found.hits,
+            support=found.support,
+            bar=float(self.bar),
+            direction=self.direction,
+            confidence=self.confidence,
+            if_unsure=self.if_unsure,
+            method=None if lower is None else METHOD,
+            explanation=self._explanation(outcome, passed, what, found),
+            notes=tuple(self._notes(outcome, passed, evaluation, found, label, lower, upper)),
+        )
+
+    def _label(self, evaluation: Evaluation) -> Label | None:
+        """The class that is judged, by its name; None for averages and for metrics of all classes."""
+        metric = get_metric(self.metric)
+        labels = evaluation.labels
+        if self.label is not None and evaluation.matrix is not None:
+            return labels[evaluation.matrix.index_of(self.label)]
+        if self.average is None and metric.averages and len(labels) == 2:
+            return labels[-1]
+        return self.label
+
+    def _meets(self, value: float) -> bool:
+        """Written as what must hold, so that NaN never passes."""
+        return value >= self.bar if self.direction == "at_least" else value <= self.bar
+
+    def _decide(self, found: Measurement) -> tuple[Outcome, bool]:
+        if found.value is None:
+            return Outcome.UNDEFINED, False
+        meets = self._meets(found.value)
+        outcome = Outcome.INCONCLUSIVE
+        if found.hits is not None:
+            outcome = judge_proportion(found.hits, found.support, self.bar, self.direction, self.confidence)
+        if outcome is Outcome.INCONCLUSIVE:
+            return outcome, {"estimate": meets, "fail": False, "warn": True}[self.if_unsure]
+        return outcome, outcome is Outcome.PASS
+
+    def _refuse_vacuous(self, evaluation: Evaluation, label: Label | None) -> None:
+        """A bar of accuracy that always answering the majority class meets says nothing about the model."""
+        if self.metric != "accuracy" or self.direction != "at_least" or self.allow_vacuous or evaluation.n == 0:
+            return
+        matrix = evaluation.confusion_matrix
+        name, share = majority(matrix)
+        if label is not None:
+            positives = int(matrix.support[matrix.index_of(label)]) / matrix.n
+            name, share = (label, positives) if positives > 0.5 else (f"not {label}", 1 - positives)
+        if share >= self.bar:
+            raise BarError(
+                f"a bar of {self.bar:g} on accuracy is vacuous: always answering {name!r} already scores "
+                f"{number(share)}. Set it above {number(share)}, gate on the recall of the rare class or with "
+                "assert_beats_majority_class, or insist with allow_vacuous=True"
+            )
+
+    def _explanation(self, outcome: Outcome, passed: bool, what: str, found: Measurement) -> str:
+        if found.value is None:
+            return f"{outcome}: {what} cannot be judged: {found.cause}"
+        leans = ""
+        if outcome is Outcome.INCONCLUSIVE:
+            leans = f" (leans {'pass' if self._meets(found.value) else 'fail'})"
+        count = f" ({found.hits:,} of {found.support:,})" if found.hits is not None else ""
+        shown, bar = number(found.value, self.bar), number(self.bar, found.value)
+        return f"{outcome}{leans}: {what} = {shown}{count}, required {SIGNS[self.direction]} {bar}"
+
+    def _notes(
+        self,
+        outcome: Outcome,
+        passed: bool,
+        evaluation: Evaluation,
+        found: Measurement,
+        label: Label | None,
+        lower: float | None,
+        upper: float | None,
+    ) -> list[str]:
+        notes = []
+        if lower is not None and upper is not None:
+            notes.append(allowed(lower, upper, self.confidence, METHOD))
+        elif found.value is not None:
+            notes.append(f"no interval for {self.metric} yet: judged by its estimate, which may be luck")
+        if found.value is None:
+            notes.append("a gate with nothing to judge never passes: evaluate on data that holds such samples")
+        elif outcome is Outcome.INCONCLUSIVE and lower is not None:
+            notes.append(f"more samples{'' if label is None else f' of {label!r}'} would settle it")
+        if not passed and evaluation.matrix is not None and get_metric(self.metric).needs == "counts":
+            notes += str(evaluation.matrix).splitlines()
+            if self.metric != "accuracy" and self.direction == "at_least":
+                notes += hidden_by_accuracy(evaluation, self.bar)
+        return notes
+
+
+def judge_proportion(hits: int, trials: int, bar: float, direction: str, confidence: float) -> Outcome:
+    """What `hits` of `trials` prove about a true proportion and a bar: exact binomial tails, one-sided.
+
+    `PASS` (for "at_least") iff so many hits would turn up in at most `1 - confidence` of cases were the truth just at
+    the bar, `FAIL` iff so few would (Clopper and Pearson 1934). A bar that every proportion meets is met.
+    """
+    alpha = 1 - confidence
+    many = tail_at_least(hits, trials, bar) <= alpha
+    few = tail_at_most(hits, trials, bar) <= alpha
+    if direction == "at_most":
+        many, few = few, many
+    if many or bar == (0 if direction == "at_least" else 1):
+        return Outcome.PASS
+    return Outcome.FAIL if few else Outcome.INCONCLUSIVE
+
+
+def check_bar(bar: object, lowest: float, highest: float, name: str) -> None:
+    """A `BarError` unless the bar is a finite number within the metric's range."""
+    if isinstance(bar, bool) or not isinstance(bar, (int, float)):
+        raise BarError(f"the bar of {name} must be a number, not {bar!r}")
+    if not math.isfinite(bar):
+        raise BarError(f"the bar of {name} is {bar!r}: nothing can be judged against it")
+    if not lowest <= bar <= highest:
+        meant = f"; was {bar / 100:.2f} meant?" if highest == 1 and 1 < bar <= 100 else ""
+        raise BarError(f"a bar of {bar:g} is outside the range of {name}, {lowest:g} to {highest:g}{meant}")

@@ -1,0 +1,171 @@
+"""What a metric is, and which questions it takes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from pytest_modelgate.exceptions import MetricError, did_you_mean
+from pytest_modelgate.metrics.confusion import ConfusionMatrix, Label, index_of
+from pytest_modelgate.metrics.measurement import Measurement
+from pytest_modelgate.metrics.ranking import RankCounts, Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A mean loss, as `pytest_modelgate.metrics.losses.MeanLoss` is one."""
+
+    name: str
+    samples: int
+    count_not_finite: int
+
+    @property
+    def mean(self) -> float | None: ...
+
+
+Source: TypeAlias = ConfusionMatrix | RankCounts | Scores | Loss
+Compute: TypeAlias = Callable[[Any, "Request"], Measurement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of a metric, checked: the class by its index, or the average, or neither; every parameter."""
+
+    labels: tuple[Label, ...]
+    index: int | None
+    average: str | None
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: what it is called, what it needs, which values it can take, and how it is computed.
+
+    Attributes:
+        name, title: as in code, and as in a sentence.
+        needs: the evidence that it is computed from: "counts", "ranks", "scores" or "loss".
+        lowest, highest: its range; may be infinite.
+        higher_is_better: the direction of a sensible gate.
+        averages: the averages over classes that it has; none where it is a metric of all classes at once.
+        parameters: what it takes beside the class, with defaults.
+        also_called: other names, for hints.
+        formula: its definition.
+        compute: from the evidence and a checked request to the measurement.
+    """
+
+    name: str
+    title: str
+    needs: str
+    lowest: float = 0.0
+    highest: float = 1.0
+    higher_is_better: bool = True
+    averages: tuple[str, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    also_called: tuple[str, ...] = ()
+    formula: str
+    compute: Compute
+
+    def measure(
+        self,
+        source: Source,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        parameters: Mapping[str, float] = MappingProxyType({}),
+        labels: Sequence[Label] | None = None,
+    ) -> Measurement:
+        """The metric of one class, of an average, or of all; MetricError for what it does not take.
+
+        Args:
+            source: a `ConfusionMatrix`, `RankCounts`, `Scores` or `MeanLoss`, as `needs` says.
+            label: a class, by name or index; the last of two by default, where the metric is one of single classes.
+            average: one of `averages`, instead of a label.
+            parameters: by name; the defaults fill up what is missing.
+            labels: the names of the classes; a confusion matrix has its own.
+        """
+        if not isinstance(source, SOURCES[self.needs]):
+            raise MetricError(f"{self.name} is computed from {NEEDS[self.needs]}, not from a {type(source).__name__}")
+        names = _names(source, labels)
+        request = Request(
+            labels=names,
+            index=self._index(names, label, average),
+            average=average,
+            parameters=self._checked(parameters, names),
+        )
+        return self.compute(source, request)
+
+    def _index(self, labels: tuple[Label, ...], label: Label | None, average: str | None) -> int | None:
+        if label is not None and average is not None:
+            raise MetricError(f"{self.name} takes label= or average=, not both ({label!r} and {average!r})")
+        if average is not None:
+            if average not in self.averages:
+                takes = f"takes {', '.join(map(repr, self.averages))}" if self.averages else "has no average"
+                raise MetricError(f"{self.name} {takes}, not {average!r}{did_you_mean(average, self.averages)}")
+            return None
+        if label is not None:
+            if self.needs in ("ranks", "loss"):
+                raise MetricError(f"{self.name} is one figure for all classes and takes no label ({label!r})")
+            return index_of(labels, label)
+        if not self.averages:
+            return None
+        if len(labels) == 2:
+            return 1
+        choices = ", ".join(map(repr, self.averages))
+        raise MetricError(
+            f"{self.name} of {len(labels)} classes: say which with label= (such as {labels[-1]!r}), "
+            f"or average= (one of {choices})"
+        )
+
+    def _checked(self, parameters: Mapping[str, float], labels: tuple[Label, ...]) -> Mapping[str, float]:
+        for name in parameters:
+            if name not in self.parameters:
+                takes = f"takes {', '.join(self.parameters)}" if self.parameters else "takes no parameter"
+                raise MetricError(f"{self.name} {takes}, not {name!r}{did_you_mean(name, self.parameters)}")
+        full = {**self.parameters, **parameters}
+        return {name: PARAMETERS[name](value, len(labels)) for name, value in full.items()}
+
+
+def _names(source: Source, labels: Sequence[Label] | None) -> tuple[Label, ...]:
+    if isinstance(source, ConfusionMatrix):
+        return source.labels
+    if isinstance(source, (RankCounts, Scores)):
+        names = tuple(range(source.num_classes)) if labels is None else tuple(labels)
+        if len(names) != source.num_classes:
+            raise MetricError(f"{len(names)} labels for scores of {source.num_classes} classes")
+        return names
+    return ()
+
+
+def _beta(value: float, num_classes: int) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise MetricError(f"beta must be a number above 0, not {value!r}")
+    return float(value)
+
+
+def _k(value: float, num_classes: int) -> int:
+    try:
+        k = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        k = 0
+    if isinstance(value, bool) or not 1 <= k <= num_classes:
+        raise MetricError(f"k must be a whole number from 1 to the {num_classes} classes, not {value!r}")
+    return k
+
+
+PARAMETERS: Mapping[str, Callable[[float, int], float]] = {"beta": _beta, "k": _k}
+
+
+SOURCES: Mapping[str, type] = {"counts": ConfusionMatrix, "ranks": RankCounts, "scores": Scores, "loss": Loss}
+NEEDS: Mapping[str, str] = {
+    "counts": "a confusion matrix",
+    "ranks": "the ranks of the actual classes (keep='scores')",
+    "scores": "the scores of every sample (keep='scores')",
+    "loss": "a mean loss",
+}

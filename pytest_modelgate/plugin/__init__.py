@@ -1,0 +1,62 @@
+"""The pytest plugin: options, fixtures, the record, the report. Nothing heavy is imported until a test asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate import recording
+from pytest_modelgate.plugin.fixtures import evaluate_model, load_model, modelgate_device, train_model
+from pytest_modelgate.plugin.options import OPTIONS, Options, add_options
+from pytest_modelgate.plugin.recorder import RECORDER, Recorder
+
+if TYPE_CHECKING:
+    from pytest import Config, Parser
+
+__all__ = [
+    "evaluate_model",
+    "load_model",
+    "modelgate_device",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_unconfigure",
+    "train_model",
+]
+
+
+def pytest_addoption(parser: Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: Config) -> None:
+    options = Options.from_config(config)
+    config.stash[OPTIONS] = options
+    worker = getattr(config, "workerinput", None)
+    journal = None
+    if worker is not None:
+        journal = worker.get("modelgate_journal")
+    elif options.report and not config.option.collectonly:
+        from pytest_modelgate.plugin.reporting import Reporter
+
+        reporter = Reporter(config, options)
+        config.pluginmanager.register(reporter, "modelgate-reporter")
+        journal = str(reporter.journal)
+    recorder = Recorder(
+        confidence=options.confidence,
+        if_unsure=options.if_unsure,
+        worker="" if worker is None else worker["workerid"],
+        journal=journal,
+        junit=bool(config.getoption("xmlpath", None)),
+    )
+    config.stash[RECORDER] = recorder
+    config.pluginmanager.register(recorder, "modelgate-recorder")
+    recording.install(recorder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: Config) -> None:
+    recorder = config.stash.get(RECORDER, None)
+    if recorder is not None:
+        recording.remove(recorder)
+        recorder.close()

@@ -1,0 +1,103 @@
+"""The options, read once: command line over ini file over default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_modelgate.exceptions import ModelgateError
+
+if TYPE_CHECKING:
+    from pytest import Config, Parser
+
+# name, default, metavar, help; each is --modelgate-NAME and the ini setting modelgate_NAME.
+_SETTINGS = (
+    ("report-dir", "modelgate-report", "DIR", "the folder of report.json, report.md and report.html"),
+    ("device", "auto", "DEVICE", "where models are trained and loaded: auto, cpu, cuda, cuda:1, mps or xpu"),
+    ("confidence", "0.95", "NUMBER", "how sure a PASS or FAIL must be, one-sided, where a gate does not say"),
+    ("if-unsure", "estimate", "CHOICE", "the colour of INCONCLUSIVE: estimate, fail or warn"),
+    ("seed", "0", "NUMBER", "what train_model seeds Python, numpy and torch with, where a call does not say"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The settings of a run."""
+
+    report: bool
+    report_dir: str
+    device: str
+    confidence: float
+    if_unsure: str
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: Config) -> Options:
+        """Read and check the settings.
+
+        Raises:
+            pytest.UsageError: a value that is none, or a device asked for on the command line that is not here.
+        """
+        from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
+        from pytest_modelgate.runtime.devices import parse_device, resolve_device
+
+        report = config.getoption("modelgate_report")
+        text = {name: _setting(config, name, default) for name, default, _, _ in _SETTINGS}
+        try:
+            device = text["device"]
+            parse_device(device)
+            asked = config.getoption("modelgate_device")
+            if asked and parse_device(asked)[0] not in ("auto", "cpu") and not hasattr(config, "workerinput"):
+                resolve_device(asked)
+            return cls(
+                report=config.getini("modelgate_report") if report is None else report,
+                report_dir=text["report-dir"],
+                device=device,
+                confidence=check_confidence(_number(text["confidence"], float), "modelgate-confidence"),
+                if_unsure=check_if_unsure(text["if-unsure"], "modelgate-if-unsure"),
+                seed=_seed(text["seed"]),
+            )
+        except ModelgateError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+OPTIONS = pytest.StashKey[Options]()
+
+
+def add_options(parser: Parser) -> None:
+    """Declare every option with its ini twin."""
+    group = parser.getgroup("modelgate", "quality gates for PyTorch models (pytest-modelgate)")
+    group.addoption(
+        "--modelgate-report",
+        action="store_true",
+        default=None,
+        help="print a summary of all gates and write report.json, report.md and report.html",
+    )
+    parser.addini("modelgate_report", "as --modelgate-report", type="bool", default=False)
+    for name, default, metavar, text in _SETTINGS:
+        group.addoption(f"--modelgate-{name}", default=None, metavar=metavar, help=f"{text} (default: {default})")
+        parser.addini(f"modelgate_{name.replace('-', '_')}", f"as --modelgate-{name}", default=None)
+
+
+def _setting(config: Config, name: str, default: str) -> str:
+    key = f"modelgate_{name.replace('-', '_')}"
+    given: Any = config.getoption(key)
+    if given is None:
+        given = config.getini(key)
+    return default if given is None or given == "" else str(given)
+
+
+def _number(text: str, kind: type[float] | type[int]) -> float | str:
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def _seed(text: str) -> int:
+    number = _number(text, int)
+    if isinstance(number, int) and 0 <= number < 2**32:
+        return number
+    raise ModelgateError(f"modelgate-seed={text!r} is not a seed: give a whole number from 0 to {2**32 - 1}")

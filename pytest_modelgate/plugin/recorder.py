@@ -1,0 +1,131 @@
+"""The record of one process: every verdict, evaluation and history, at once, as one line of JSON each."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest import Item
+
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.evidence.history import History
+    from pytest_modelgate.gates.verdict import Verdict
+
+
+class Recorder:
+    """Listens to judgements, knows which test is running, and writes the journal and JUnit's properties.
+
+    Args:
+        confidence, if_unsure: what a gate that does not say gets.
+        worker: the xdist worker's name, "" outside.
+        journal: the folder of the journals, or None where no report was asked for.
+        junit: whether a JUnit file is written.
+    """
+
+    def __init__(self, *, confidence: float, if_unsure: str, worker: str, journal: str | None, junit: bool) -> None:
+        self.confidence = confidence
+        self.if_unsure = if_unsure
+        self._worker = worker
+        self._journal = None if journal is None else Path(journal) / f"{worker or 'main'}.jsonl"
+        self._junit = junit
+        self._file: TextIO | None = None
+        self._item: Item | None = None
+        self._phase = "setup"
+        self._sequence = 0
+        self._lock = threading.Lock()
+        self._known: set[tuple[str, str | None]] = set()
+        self._last: tuple[Any, str] = (None, "")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Item) -> None:
+        self._item, self._phase = item, "setup"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: Item) -> None:
+        self._item, self._phase = item, "call"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: Item) -> None:
+        self._item, self._phase = item, "teardown"
+
+    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
+        """Record a judgement and the evidence behind it."""
+        if self._junit and self._item is not None:
+            _add_properties(self._item, verdict)
+        if self._journal is not None:
+            key = self._evidence(evidence)
+            self._write("verdict", verdict.to_dict() | {"evidence": key})
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Record an evaluation that a fixture made."""
+        if self._journal is not None:
+            self._evidence(evaluation)
+
+    def history(self, history: History) -> None:
+        """Record a finished training."""
+        if self._journal is not None:
+            summary = history.summary()
+            self._write("history", summary | {"key": _key(summary)})
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._file is not None:
+            self._file.close()
+
+    def _evidence(self, evaluation: Evaluation) -> str:
+        """The evidence's key; the evidence itself is written once a test."""
+        test = self._item.nodeid if self._item is not None else None
+        last, key = self._last
+        summary = None
+        if last is not evaluation:
+            summary = evaluation.summary()
+            key = _key(summary)
+            self._last = evaluation, key
+        if (key, test) not in self._known:
+            self._known.add((key, test))
+            self._write("evaluation", (summary or evaluation.summary()) | {"key": key})
+        return key
+
+    def _write(self, kind: str, data: dict[str, Any]) -> None:
+        item = self._item
+        entry = {
+            "kind": kind,
+            "test": None if item is None else item.nodeid,
+            "phase": self._phase,
+            "worker": self._worker,
+            "hypothesis": getattr(getattr(item, "obj", None), "is_hypothesis_test", False) is True,
+            "data": data,
+        }
+        with self._lock:
+            self._sequence += 1
+            line = json.dumps(entry | {"sequence": self._sequence}, ensure_ascii=False, allow_nan=False)
+            if self._file is None and self._journal is not None:
+                self._journal.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._journal.open("w", encoding="utf-8")
+            if self._file is not None:
+                self._file.write(line + "\n")
+                self._file.flush()
+
+
+RECORDER = pytest.StashKey[Recorder]()
+
+
+def _key(summary: dict[str, Any]) -> str:
+    """A name for evidence that depends on its content alone."""
+    import hashlib
+
+    text = json.dumps(summary, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _add_properties(item: Item, verdict: Verdict) -> None:
+    """JUnit's properties of a test: flat texts; a gate that is settled again replaces what stood there."""
+    names = ("outcome", "estimate", "lower", "upper", "bar", "support")
+    values = {f"modelgate.{verdict.gate}.{name}": getattr(verdict, name) for name in names}
+    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] not in values]
+    item.user_properties += [(name, str(value)) for name, value in values.items() if value is not None]

@@ -1,0 +1,58 @@
+"""The one point where judgements leave the library: a pytest session, a notebook or nobody may listen.
+
+Outside a session the record is dropped. The listener is one for the whole process, so threads reach it too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.evidence.history import History
+    from pytest_modelgate.gates.verdict import Verdict
+
+
+class Recorder(Protocol):
+    """Who listens, and what a gate that does not say gets as its confidence and `if_unsure`."""
+
+    confidence: float
+    if_unsure: str
+
+    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
+        """Called once for each judgement, before a red one is raised."""
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Called once for each evaluation made by a fixture."""
+
+    def history(self, history: History) -> None:
+        """Called once for each finished training made by a fixture."""
+
+
+class _Nobody:
+    confidence = 0.95
+    if_unsure = "estimate"
+
+    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None: ...
+
+    def evaluation(self, evaluation: Evaluation) -> None: ...
+
+    def history(self, history: History) -> None: ...
+
+
+_listeners: list[Recorder] = [_Nobody()]
+
+
+def listener() -> Recorder:
+    """The recorder that was installed last."""
+    return _listeners[-1]
+
+
+def install(recorder: Recorder) -> None:
+    """Let `recorder` listen until `remove` is called with it."""
+    _listeners.append(recorder)
+
+
+def remove(recorder: Recorder) -> None:
+    """Take `recorder` away; whoever listened before listens again."""
+    _listeners.remove(recorder)

@@ -1,0 +1,128 @@
+"""What the Markdown and the HTML report say in words about a run, an evaluation and a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.reports.matrices import accuracy, num_classes
+from pytest_modelgate.reports.numbers import Number, count, finite, number, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_modelgate.reports.report import Report
+
+    Row = Mapping[str, Any]
+
+_OUTCOMES = {
+    "passed": "passed",
+    "failed": "failed",
+    "error": "ended in an error",
+    "skipped": "skipped",
+    "xfailed": "failed as marked",
+    "xpassed": "passed though marked to fail",
+    "not_run": "did not run",
+}
+_PARTS = ("train", "val")
+
+
+def run_facts(report: Report) -> list[str]:
+    """The facts of a run in a few words each: how many tests and gates, on what, how long."""
+    tests = report.tests
+    outcomes = [f"{count(tests[key])} {word}" for key, word in _OUTCOMES.items() if tests.get(key)]
+    texts = [plural(tests["collected"], "test") + (f": {', '.join(outcomes)}" if outcomes else "")]
+    texts.append(plural(len(report.verdicts), "gate"))
+    about = report.provenance
+    texts += [f"{name} {about[name]}" for name in ("seed", "device") if about.get(name) is not None]
+    if (seconds := finite(about.get("duration_seconds"))) is not None:
+        texts.append(f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min")
+    if about.get("commit"):
+        texts.append(f"commit {str(about['commit'])[:10]}")
+    return texts
+
+
+def provenance(report: Report) -> list[tuple[str, str]]:
+    """Where the report came from: names and values."""
+    return [
+        (key.replace("_", " "), number(value) if isinstance(value, float) else str(value))
+        for key, value in report.provenance.items()
+        if value is not None
+    ]
+
+
+def evaluation_title(row: Row) -> str:
+    """A name for an evaluation: its model, or what kind it is, and the steps that it was derived by."""
+    name = row["model"] or ("confusion matrix" if row["kind"] == "confusion_matrix" else "evaluation")
+    return ".".join([str(name), *row["derivation"]])
+
+
+def evaluation_facts(row: Row) -> list[tuple[str, str]]:
+    """The facts of an evaluation: names and values."""
+    pairs = [("task", row["task"]), ("samples", count(row["n"]))]
+    if classes := num_classes(row):
+        pairs.append(("classes", count(classes)))
+    if (share := accuracy(row)) is not None:
+        pairs.append(("accuracy", number(share, 1.0)))
+    if row["loss"] is not None:
+        pairs.append((str(row["loss"]["name"]).replace("_", " "), number(row["loss"]["mean"])))
+    if row["threshold"] is not None:
+        pairs.append(("threshold", f"{row['threshold']:g}" if finite(row["threshold"]) is not None else "nan"))
+    return pairs
+
+
+def history_title(row: Row) -> str:
+    """A name for a training run."""
+    return str(row["model"] or "training")
+
+
+def history_facts(row: Row) -> list[tuple[str, str]]:
+    """The facts of a training run: names and values."""
+    pairs = [("epochs", count(len(row["epochs"])))]
+    return pairs + [(name, str(row[name])) for name in ("loss", "seed", "device") if row[name] is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One logged value over the epochs.
+
+    `group` and `part` are its name in two: `val_loss` is part `val` of group `loss`; `lr` has no part.
+    `first`, `last`: the values there; `lowest`, `highest`: (epoch, value) among the finite ones, or None.
+    """
+
+    name: str
+    group: str
+    part: str
+    points: Sequence[tuple[float, Number]]
+    first: Number
+    last: Number
+    lowest: tuple[float, float] | None
+    highest: tuple[float, float] | None
+    broken: Sequence[tuple[float, Number]]
+
+
+def courses(row: Row) -> list[Course]:
+    """Every value that the training run logged, losses first; an epoch without it has None."""
+    epochs = [epoch.get("epoch", index) for index, epoch in enumerate(row["epochs"], start=1)]
+    names = list(dict.fromkeys(name for epoch in row["epochs"] for name in epoch if name != "epoch"))
+    found = []
+    for name in sorted(names, key=lambda name: not name.endswith("loss")):
+        part, _, rest = name.partition("_")
+        group, part = (rest, part) if part in _PARTS and rest else (name, "")
+        points = [(epoch, values.get(name)) for epoch, values in zip(epochs, row["epochs"], strict=True)]
+        logged = [(epoch, raw) for epoch, raw in points if raw is not None]
+        known = [(epoch, value) for epoch, raw in logged if (value := finite(raw)) is not None]
+        found.append(
+            Course(
+                name=name,
+                group=group,
+                part=part,
+                points=points,
+                first=logged[0][1] if logged else None,
+                last=logged[-1][1] if logged else None,
+                lowest=min(known, key=lambda point: point[1], default=None),
+                highest=max(known, key=lambda point: point[1], default=None),
+                broken=[(epoch, raw) for epoch, raw in logged if finite(raw) is None],
+            )
+        )
+    return found

@@ -1,0 +1,63 @@
+"""Writes the files of a report, each at once or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_modelgate.exceptions import ModelgateError
+from pytest_modelgate.reports import html, markdown
+
+if TYPE_CHECKING:
+    from pytest_modelgate.reports.report import Report
+
+
+def write_reports(report: Report, directory: str | os.PathLike[str]) -> list[Path]:
+    """Writes `report.json`, `report.md` and `report.html`, and gives their paths.
+
+    A folder that is made here gets a `.gitignore` that keeps all of it out of the repository.
+    Raises `ModelgateError` that names the path where a file or the folder cannot be written.
+    """
+    folder = Path(directory)
+    texts = {"report.json": report.to_json(), "report.md": markdown.render(report), "report.html": html.render(report)}
+    try:
+        is_new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelgateError(_cannot_write(folder, error)) from error
+    if is_new:
+        _write(folder / ".gitignore", "*\n")
+    return [_write(folder / name, text) for name, text in texts.items()]
+
+
+def _write(path: Path, text: str) -> Path:
+    """Writes the text beside its place, then moves it there: a reader sees the old file or the new one, whole."""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise ModelgateError(_cannot_write(path, error)) from error
+    return path
+
+
+def _umask() -> int:
+    """The mask of this process; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"cannot write the report to {path} ({reason}): choose another folder with --modelgate-report-dir"

@@ -1,0 +1,124 @@
+"""The report as one HTML page that needs nothing else: no script, no font, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.reports import charts, facts, matrices
+from pytest_modelgate.reports.headline import is_unsure
+from pytest_modelgate.reports.numbers import count, number, percent, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from pytest_modelgate.reports.report import Report
+
+_CONFUSIONS = 15
+_OPEN = 6
+_FILTER_FROM = 20
+_CHARTS = 9
+
+
+def render(report: Report) -> str:
+    """The report as the text of one HTML page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("pytest_modelgate.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "count": count, "percent": percent}
+    template = environment.get_template("report.html.j2")
+    anchors = {one["key"]: f"evaluation-{index}" for index, one in enumerate(report.evaluations, start=1)}
+    anchors |= {one["key"]: f"training-{index}" for index, one in enumerate(report.histories, start=1)}
+    gates = [_Gate.of(verdict, anchors) for verdict in report.verdicts]
+    return template.render(
+        report=report,
+        word=report.answer.capitalize() if report.headline.startswith(report.answer.capitalize()) else "",
+        facts=facts.run_facts(report),
+        red=[gate for gate in gates if gate.kind == "red"],
+        others=[gate for gate in gates if gate.kind != "red"],
+        kinds=[(kind, text, total) for kind, text in _KINDS if (total := sum(gate.kind == kind for gate in gates))],
+        filtered=len(gates) >= _FILTER_FROM,
+        evaluations=[_Evaluation.of(one, anchors[one["key"]]) for one in report.evaluations],
+        histories=[_Training.of(one, anchors[one["key"]], Markup) for one in report.histories],
+        few=_OPEN,
+        provenance=facts.provenance(report),
+        strip=lambda verdict: Markup(charts.gate_strip(verdict)),
+        plural=plural,
+    )
+
+
+_KINDS = (("red", "red"), ("unsure", "unsure"), ("expected", "red as expected"), ("green", "green"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """A row of the table of gates."""
+
+    verdict: Mapping[str, Any]
+    kind: str
+    anchor: str | None
+
+    @classmethod
+    def of(cls, verdict: Mapping[str, Any], anchors: Mapping[str, str]) -> _Gate:
+        if verdict["passed"]:
+            kind = "unsure" if is_unsure(verdict) else "green"
+        else:
+            kind = "expected" if verdict["expected"] else "red"
+        return cls(verdict, kind, anchors.get(verdict["evidence"] or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """An evaluation with its matrix, or with its most frequent confusions where the matrix is too large to read."""
+
+    row: Mapping[str, Any]
+    anchor: str
+    title: str
+    facts: Sequence[tuple[str, str]]
+    matrix: matrices.HeatMap | None
+    confusions: Sequence[matrices.Confusion]
+    more: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], anchor: str) -> _Evaluation:
+        matrix = matrices.heat_map(row)
+        largest, total = ([], 0) if matrix else matrices.confusions(row, _CONFUSIONS)
+        title = facts.evaluation_title(row)
+        return cls(row, anchor, title, facts.evaluation_facts(row), matrix, largest, total - len(largest))
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """A training run with its curves."""
+
+    row: Mapping[str, Any]
+    anchor: str
+    title: str
+    facts: Sequence[tuple[str, str]]
+    main: Markup | None
+    small: Sequence[Markup]
+    table: Sequence[facts.Course]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], anchor: str, markup: type[Markup]) -> _Training:
+        courses = facts.courses(row)
+        groups: dict[str, list[facts.Course]] = {}
+        for course in courses:
+            groups.setdefault(course.group, []).append(course)
+        drawn = []
+        for group, members in list(groups.items())[:_CHARTS]:
+            series = [charts.Series(course.part, course.part or "single", course.points) for course in members]
+            size = {} if group == "loss" else {"width": 300, "height": 140}
+            drawn.append((group, markup(charts.curves(group, series, **size))))
+        main = next((chart for group, chart in drawn if group == "loss"), None)
+        small = [chart for group, chart in drawn if group != "loss"]
+        return cls(row, anchor, facts.history_title(row), facts.history_facts(row), main, small, courses)

@@ -1,0 +1,153 @@
+"""Makes the report of a run from what its processes wrote down, alike however the tests were spread over them."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.reports.headline import headline
+from pytest_modelgate.reports.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Entry = Mapping[str, Any]
+    Row = dict[str, Any]
+
+NOT_FINISHED = "not finished"
+_DID_NOT_FAIL = ("passed", "skipped", "xfailed", "xpassed")
+
+
+def build_report(
+    entries: Iterable[Entry],
+    *,
+    order: Sequence[str],
+    outcomes: Mapping[str, str],
+    why_incomplete: str | None,
+    failed: bool,
+    provenance: Mapping[str, Any],
+) -> Report:
+    """The report of a run.
+
+    Args:
+        entries: the lines of every process's journal, in any order.
+        order: the node ids of the tests, in the order of collection.
+        outcomes: the final outcome of each test that ended: `passed`, `failed`, `error`, `skipped`, `xfailed` or
+            `xpassed`.
+        why_incomplete: why the run ended early, or None where it came to its end.
+        failed: whether pytest's exit status says that the run failed.
+        provenance: where and with what the run was made; plain types.
+    """
+    ordered = _in_order(entries, order)
+    verdicts = _verdicts([entry for entry in ordered if entry["kind"] == "verdict"])
+    users: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict["evidence"] is not None and verdict["test"] is not None:
+            users.setdefault(verdict["evidence"], []).append(verdict["test"])
+    referred = {verdict["evidence"] for verdict in verdicts}
+    failed = failed or any(outcome in ("failed", "error") for outcome in outcomes.values())
+    answer = "incomplete" if why_incomplete is not None else "failed" if failed else "passed"
+    rows = tuple(_with_outcome(verdict, outcomes, answer) for verdict in verdicts)
+    tests = _counts(order, outcomes)
+    return Report(
+        answer=answer,
+        headline=headline(answer, tests, rows, why_incomplete),
+        why_incomplete=why_incomplete,
+        tests=tests,
+        verdicts=rows,
+        evaluations=_evidence("evaluation", ordered, users, referred),
+        histories=_evidence("history", ordered, users, referred),
+        provenance=plain(dict(provenance)),
+    )
+
+
+def _in_order(entries: Iterable[Entry], order: Sequence[str]) -> list[Entry]:
+    """The entries by test in the order of collection, then by process, then as they were written.
+
+    What belongs to no test (made while modules were imported) comes first, tests that were not collected last.
+    """
+    index = {test: position for position, test in enumerate(order)}
+
+    def place(entry: Entry) -> tuple[int, str, int, str, int]:
+        test, worker = entry["test"], entry["worker"]
+        position = -1 if test is None else index.get(test, len(index))
+        return position, test or "", len(worker), worker, entry["sequence"]
+
+    return sorted(entries, key=place)
+
+
+def _verdicts(entries: Sequence[Entry]) -> list[Row]:
+    """One row for each verdict, without what a process repeated only because another one could not see it."""
+    rows: list[Row | None] = []
+    seen: dict[str, int] = {}
+    generated: dict[tuple[str, str, str], int] = {}
+    for entry in entries:
+        data = plain(entry["data"])
+        row = {**data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
+        if entry["test"] is None or entry["phase"] != "call":
+            # A fixture that many tests share runs once in each process: for its first test, and ends after its last.
+            content = f"{entry['phase']} {json.dumps(data, sort_keys=True)}"
+            if content in seen:
+                if entry["phase"] != "teardown":
+                    continue
+                rows[seen[content]] = None
+            seen[content] = len(rows)
+        elif entry["hypothesis"]:
+            gate = (entry["test"], entry["phase"], data["gate"])
+            if gate in generated:
+                shown = rows[generated[gate]]
+                assert shown is not None
+                chosen = shown if row["passed"] and not shown["passed"] else row
+                rows[generated[gate]] = {**chosen, "count": shown["count"] + 1}
+                continue
+            generated[gate] = len(rows)
+        rows.append(row)
+    return [row for row in rows if row is not None]
+
+
+def _with_outcome(row: Row, outcomes: Mapping[str, str], answer: str) -> Row:
+    """The row with its test's outcome. A red verdict is expected where what made it did not fail for it."""
+    test = row["test"]
+    outcome = None if test is None else outcomes.get(test, NOT_FINISHED)
+    did_not_fail = answer == "passed" if test is None else outcome in _DID_NOT_FAIL
+    ending = {key: row.pop(key) for key in ("count", "evidence")}
+    return {**row, "test_outcome": outcome, "expected": not row["passed"] and did_not_fail, **ending}
+
+
+def _evidence(
+    kind: str, ordered: Sequence[Entry], users: Mapping[str, Sequence[str]], referred: set[str | None]
+) -> tuple[Row, ...]:
+    """The evaluations or histories, each once, at its earliest place, with the tests whose verdicts rest on it."""
+    rows: dict[str, Row | None] = {}
+    for entry in ordered:
+        if entry["kind"] != kind:
+            continue
+        key = entry["data"]["key"]
+        if key in rows:
+            continue
+        if entry["hypothesis"] and entry["phase"] == "call" and key not in referred:
+            rows[key] = None
+            continue
+        tests = users.get(key) or ([] if entry["test"] is None else [entry["test"]])
+        rows[key] = {"key": key, "tests": list(dict.fromkeys(tests)), **plain(entry["data"])}
+    return tuple(row for row in rows.values() if row is not None)
+
+
+def _counts(order: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, int]:
+    """How many tests had each outcome."""
+    counts = {"collected": len(order)}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        counts[outcome] = sum(one == outcome for one in outcomes.values())
+    return counts | {"not_run": sum(test not in outcomes for test in order)}
+
+
+def plain(value: Any) -> Any:
+    """The value with each number that is not finite as the string "nan", "inf" or "-inf", and tuples as lists."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value

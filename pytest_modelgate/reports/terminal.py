@@ -1,0 +1,205 @@
+"""The summary for the terminal: the headline, then a line for each gate."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pytest_modelgate.reports.numbers import count, number, percent
+from pytest_modelgate.reports.strip import strip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_modelgate.reports.report import Report
+
+Style: TypeAlias = Literal["", "green", "red", "yellow", "bold"]
+
+_GAP = "  "
+_WIDEST_STRIP, _NARROWEST_STRIP = 20, 12
+_SHORTEST_TEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """The characters of a strip."""
+
+    track: str
+    span: str
+    estimate: str
+    bar: str
+    ellipsis: str
+    times: str
+    missing: str
+
+
+_UNICODE = _Marks(track="·", span="━", estimate="●", bar="│", ellipsis="…", times="×", missing="–")
+_ASCII = _Marks(track=".", span="=", estimate="o", bar="|", ellipsis="...", times="x", missing="-")
+
+
+def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[str, Style]]:
+    """The lines of the summary, each with its style; the first is the headline.
+
+    Args:
+        report: what the run found.
+        width: the columns of the terminal; lines fit where it is at least 80.
+        unicode: whether the terminal can show more than ASCII; if not, everything else is escaped.
+    """
+    marks = _UNICODE if unicode else _ASCII
+    style: Style = {"passed": "green", "failed": "red"}.get(report.answer, "yellow")  # type: ignore[assignment]
+    lines: list[tuple[str, Style]] = [(line, style) for line in _wrapped(_printable(report.headline, unicode), width)]
+    if not report.verdicts:
+        return lines
+    rows = [_cells(verdict, marks, unicode) for verdict in report.verdicts]
+    tests, gates, values, outcomes = (max(_columns(row[column]) for row in rows) for column in range(4))
+    tests, gates, strips = _widths(width - values - outcomes - 4 * len(_GAP), max(tests, 4), max(gates, 4))
+    head = [_pad("test", tests), _pad("gate", gates), "value".rjust(values), _pad("", strips), "outcome"]
+    lines += [("", ""), (_GAP.join(head).rstrip(), "bold")]
+    for row, verdict in zip(rows, report.verdicts, strict=True):
+        test, gate, value, outcome = row
+        cells = [
+            _pad(_keep_end(test, tests, marks), tests),
+            _pad(_keep_ends(gate, gates, marks), gates),
+            value.rjust(values),
+            _strip_text(verdict, strips, marks),
+            outcome,
+        ]
+        lines.append((_GAP.join(cells), _style(verdict)))
+    sure = {verdict["confidence"] for verdict in report.verdicts if verdict["lower"] is not None}
+    each_way = f" ({percent(sure.pop())} each way)" if len(sure) == 1 else ""
+    legend = f"{marks.estimate} estimate   {marks.span * 3} what the data allow{each_way}   {marks.bar} bar"
+    return [*lines, ("", ""), (legend, "")]
+
+
+def _cells(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str]:
+    """The texts of a row: test, gate, value and outcome."""
+    outcome = verdict["outcome"]
+    if verdict["count"] > 1:
+        outcome += f" {marks.times}{count(verdict['count'])}"
+    if verdict["expected"]:
+        outcome += " (expected)"
+    return (
+        _printable(verdict["test"] or marks.missing, unicode),
+        _printable(verdict["gate"], unicode),
+        number(verdict["estimate"], verdict["bar"], missing=marks.missing),
+        outcome,
+    )
+
+
+def _style(verdict: Mapping[str, Any]) -> Style:
+    """Only what needs attention has a colour: red what failed, yellow what passed though nothing is proved."""
+    if not verdict["passed"]:
+        return "" if verdict["expected"] else "red"
+    return "" if verdict["outcome"] == "PASS" else "yellow"
+
+
+def _widths(room: int, tests: int, gates: int) -> tuple[int, int, int]:
+    """How wide the columns test, gate and strip are: the strip gives way first, then the test, then the gate."""
+    for strips in range(_WIDEST_STRIP, _NARROWEST_STRIP, -1):
+        if tests + gates + strips <= room:
+            return tests, gates, strips
+    left = room - _NARROWEST_STRIP
+    tests = min(tests, max(left - gates, left * 2 // 5, _SHORTEST_TEST))
+    return tests, max(min(gates, left - tests), 1), _NARROWEST_STRIP
+
+
+def _strip_text(verdict: Mapping[str, Any], cells: int, marks: _Marks) -> str:
+    """The strip as text: the interval, the estimate on it, and the bar, which never hides the estimate.
+
+    Where both fall into one cell, they stand side by side in their order; an estimate equal to the bar stands on
+    the side that meets it.
+    """
+    placed = strip(verdict)
+    text = [marks.track] * cells
+
+    def cell(share: float) -> int:
+        return min(max(int(share * cells), 0), cells - 1)
+
+    if placed.lower is not None and placed.upper is not None:
+        for index in range(cell(placed.lower), cell(placed.upper) + 1):
+            text[index] = marks.span
+    estimate = None if placed.estimate is None else cell(placed.estimate)
+    bar = None if placed.bar is None else cell(placed.bar)
+    if estimate is not None and estimate == bar and placed.estimate is not None and placed.bar is not None:
+        above = placed.estimate > placed.bar or (placed.estimate == placed.bar and verdict["direction"] == "at_least")
+        bar += -1 if above else 1
+        if not 0 <= bar < cells:
+            bar, estimate = estimate, estimate + (1 if above else -1)
+    if bar is not None:
+        text[bar] = marks.bar
+    if estimate is not None:
+        text[estimate] = marks.estimate
+    return "".join(text)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text fills: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_columns, text))
+
+
+def _character_columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _printable(text: str, unicode: bool) -> str:
+    """The text on one line and without control characters, which could repaint the terminal."""
+    text = "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in text)
+    return text if unicode else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _columns(text))
+
+
+def _start(text: str, width: int) -> str:
+    """The longest start of the text that fits the width."""
+    used = 0
+    for index, character in enumerate(text):
+        used += _character_columns(character)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def _end(text: str, width: int) -> str:
+    """The longest end of the text that fits the width."""
+    return _start(text[::-1], width)[::-1]
+
+
+def _keep_end(text: str, width: int, marks: _Marks) -> str:
+    """The text, shortened from the left where it is too wide: the end of a node id is what tells tests apart."""
+    if _columns(text) <= width:
+        return text
+    return _start(marks.ellipsis, width) + _end(text, width - len(marks.ellipsis))
+
+
+def _keep_ends(text: str, width: int, marks: _Marks) -> str:
+    """The text, shortened in the middle where it is too wide: a gate starts with its metric and ends with its bar."""
+    if _columns(text) <= width:
+        return text
+    room = max(width - len(marks.ellipsis), 0)
+    tail = _end(text, min(room // 2, 12))
+    return _start(_start(text, room - _columns(tail)) + marks.ellipsis + tail, width)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most the width, broken between words where that is possible."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        while _columns(joined) > width:
+            if line:
+                lines.append(line)
+                joined = word
+            else:
+                head = _start(joined, max(width, 2))
+                lines.append(head)
+                joined = joined[len(head) :]
+            line = ""
+        line = joined
+    return [*lines, line] if line else lines

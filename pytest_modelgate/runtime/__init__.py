@@ -1,0 +1,1 @@
+"""What runs a model: devices, seeds, data, training, evaluation, loading."""

@@ -1,0 +1,152 @@
+"""Data in any of its usual forms, as batches of (inputs, targets)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.exceptions import EvidenceError
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_BATCH = 256
+
+
+class Batches:
+    """Batches of (inputs, targets) out of a DataLoader, a Dataset, a pair of arrays, or an iterable of batches.
+
+    Args:
+        data: see `evaluate`. Arrays become tensors; float arrays are cast to `dtype`, since numpy's default
+            (float64) is rarely the model's.
+        batch_size: samples a batch for a Dataset or a pair; ignored where the data come in batches already.
+        shuffle: draw another order in each pass, for a Dataset or a pair, from torch's seeded state.
+        dtype: the model's floating type.
+        what: the data's name in errors.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        batch_size: int = DEFAULT_BATCH,
+        shuffle: bool = False,
+        dtype: torch.dtype | None = None,
+        what: str = "data",
+    ) -> None:
+        import torch
+        from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise EvidenceError(f"batch_size={batch_size!r} is not a whole number of 1 or more")
+        self._what = what
+        self._dtype = dtype
+        self._batch_size = batch_size
+        self._shuffle = shuffle
+        self._pair: tuple[Any, Any] | None = None
+        self._batches: Iterable[Any] = ()
+        if _is_pair(data):
+            inputs, targets = (_tensor(part, dtype) for part in data)
+            if len(inputs) != len(targets):
+                raise EvidenceError(f"{what}: {len(inputs):,} inputs and {len(targets):,} targets: lengths must match")
+            self._pair = inputs, targets
+        elif isinstance(data, DataLoader):
+            self._batches = data
+        elif isinstance(data, Dataset):
+            shuffled = shuffle and not isinstance(data, IterableDataset)
+            self._batches = DataLoader(data, batch_size=batch_size, shuffle=shuffled) if _filled(data) else ()
+        elif isinstance(data, Iterable) and not isinstance(data, (str, bytes, Mapping, torch.Tensor)):
+            self._batches = data
+        else:
+            raise EvidenceError(
+                f"{what} of type {type(data).__name__} cannot be read: give a DataLoader, a Dataset, "
+                "a pair (inputs, targets) of tensors or arrays, or an iterable of such batches"
+            )
+
+    def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
+        import torch
+
+        if self._pair is not None:
+            inputs, targets = self._pair
+            order = torch.randperm(len(targets)) if self._shuffle else None
+            for start in range(0, len(targets), self._batch_size):
+                rows: Any = slice(start, start + self._batch_size)
+                if order is not None:
+                    rows = order[rows]
+                yield inputs[rows], targets[rows]
+            return
+        for number, batch in enumerate(self._batches):
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                parts = f"a {type(batch).__name__}"
+                if isinstance(batch, (tuple, list)):
+                    parts += f" of {len(batch)} parts"
+                raise EvidenceError(f"{self._what}: batch {number} is {parts}; give pairs (inputs, targets)")
+            inputs, targets = batch
+            yield _convert(inputs, self._dtype), _tensor(targets, None)
+
+
+def move(inputs: Any, device: torch.device) -> Any:
+    """Inputs (a tensor, or tuples, lists and dicts of them) on the device."""
+    import torch
+
+    if isinstance(inputs, torch.Tensor):
+        return inputs.to(device, non_blocking=True)
+    if isinstance(inputs, Mapping):
+        return {key: move(value, device) for key, value in inputs.items()}
+    if isinstance(inputs, (tuple, list)):
+        return type(inputs)(move(value, device) for value in inputs)
+    return inputs
+
+
+def call(model: Any, inputs: Any) -> Any:
+    """The model's outputs: a tuple or list of inputs is spread as arguments, a dict as keywords."""
+    __tracebackhide__ = True
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    if isinstance(inputs, (tuple, list)):
+        return model(*inputs)
+    return model(inputs)
+
+
+def model_dtype(model: torch.nn.Module) -> torch.dtype | None:
+    """The type of the model's first floating parameter."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_pair(data: object) -> bool:
+    return isinstance(data, (tuple, list)) and len(data) == 2 and all(map(_is_array, data))
+
+
+def _filled(dataset: Any) -> bool:
+    """Whether a data set has samples; one without a length is taken to have."""
+    return not hasattr(dataset, "__len__") or len(dataset) > 0
+
+
+def _convert(inputs: Any, dtype: torch.dtype | None) -> Any:
+    if isinstance(inputs, Mapping):
+        return {key: _convert(value, dtype) for key, value in inputs.items()}
+    if isinstance(inputs, (tuple, list)):
+        return type(inputs)(_convert(value, dtype) for value in inputs)
+    return _tensor(inputs, dtype)
+
+
+def _tensor(values: Any, dtype: torch.dtype | None) -> torch.Tensor:
+    """A tensor as it is; an array as a tensor, its floats in the model's type; a list as torch makes it one."""
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        return values
+    try:
+        tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise EvidenceError(
+            f"data of type {type(values).__name__} cannot become a tensor ({error}); give numbers, "
+            "classes as indices from 0 on"
+        ) from error
+    if dtype is not None and tensor.is_floating_point():
+        return tensor.to(dtype)
+    return tensor

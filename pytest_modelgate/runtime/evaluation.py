@@ -1,0 +1,169 @@
+"""One pass of a model over data: `evaluate`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.evidence.collecting import Collector
+from pytest_modelgate.exceptions import EvidenceError, at_the_caller
+from pytest_modelgate.metrics.arrays import to_numpy
+from pytest_modelgate.runtime.accelerator import DeviceSink
+from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dtype, move
+from pytest_modelgate.runtime.devices import device_of, resolve_device
+from pytest_modelgate.runtime.losses import Loss, read_loss
+from pytest_modelgate.runtime.seeds import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.runtime.training import TrainedModel
+
+
+@at_the_caller
+def evaluate(
+    model: torch.nn.Module | TrainedModel,
+    data: Any,
+    *,
+    loss: Any = None,
+    outputs: str | None = None,
+    task: str | None = None,
+    threshold: float = 0.5,
+    labels: Sequence[Label] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    keep: str = "auto",
+) -> Evaluation:
+    """Run a model once over data, in evaluation mode and without gradients, and keep the evidence.
+
+    Metrics are exact over the whole data set and do not depend on the batch size. The model's mode, its device and
+    the random state are restored.
+
+    Args:
+        model: a `torch.nn.Module`, or what `train_model` gave.
+        data: a DataLoader, a Dataset, a pair (inputs, targets) of tensors or arrays, or an iterable of batches.
+            Inputs that are a tuple are spread as arguments, a dict as keywords.
+        loss: a torch loss (module, function or name) or any `loss(outputs, targets)`; default the training's for a
+            `TrainedModel`. Its mean is over samples, whatever its own reduction.
+        outputs: "logits", "probabilities", "labels" or "values"; default what the loss is known to take.
+        task: "binary", "multiclass" or "regression"; default by the shape of the outputs: [N], [N, 1] and [N, 2] are
+            binary, [N, K] multiclass.
+        threshold: for two classes: positive iff probability >= threshold.
+        labels: the class names, in the order of the indices.
+        device: where to run; default where the model is.
+        batch_size: for a Dataset or a pair; default 256.
+        keep: "counts", "auto" (ranks, and scores of two classes) or "scores" (of many classes too).
+
+    Raises:
+        EvidenceError: data, outputs or targets that are empty, not finite, out of range, or do not fit together.
+        DeviceError: a device that this machine does not have.
+    """
+    __tracebackhide__ = True
+    import torch
+
+    module, loss = _module_and_loss(model, loss)
+    read = None if loss is None else read_loss(loss)
+    collector = Collector(
+        outputs=_outputs(outputs, read),
+        task=task,
+        labels=labels,
+        threshold=threshold,
+        keep=keep,
+        loss=None if read is None else read.name,
+        model=type(module).__name__,
+    )
+    home = device_of(module)
+    place = home if device is None else resolve_device(device) if isinstance(device, str) else device
+    batches = Batches(data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module))
+    with _on(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
+        if place.type == "cpu":
+            _run_on_cpu(module, batches, collector, read)
+        else:
+            sink = DeviceSink(collector, read)
+            for inputs, targets in batches:
+                sink.add(_checked(call(module, move(inputs, place))), targets, place)
+            sink.finish()
+    return collector.finish()
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and each of its modules back in its own mode at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        if any(training for _, training in modes):
+            try:
+                model.eval()
+            except NotImplementedError:  # a loaded torch.export program: its mode was fixed when it was exported
+                modes = []
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _run_on_cpu(module: torch.nn.Module, batches: Batches, collector: Collector, loss: Loss | None) -> None:
+    __tracebackhide__ = True
+    for inputs, targets in batches:
+        outputs = _checked(call(module, inputs))
+        collector.add(to_numpy(outputs), to_numpy(targets))
+        if loss is not None:
+            loss.add_to(collector, outputs, loss.cast(outputs, targets))
+
+
+@contextmanager
+def _on(module: torch.nn.Module, home: torch.device, place: torch.device) -> Iterator[None]:
+    """The model on another device for a while."""
+    if home == place:
+        yield
+        return
+    module.to(place)
+    try:
+        yield
+    finally:
+        module.to(home)
+
+
+def _module_and_loss(model: Any, loss: Any) -> tuple[torch.nn.Module, Any]:
+    import torch
+
+    from pytest_modelgate.runtime.training import TrainedModel
+
+    if isinstance(model, TrainedModel):
+        return model.model, model.loss if loss is None else loss
+    if isinstance(model, torch.nn.Module):
+        return model, loss
+    hint = f"; give an instance, {model.__name__}()" if isinstance(model, type) else ""
+    raise EvidenceError(f"a model is a torch.nn.Module or what train_model gave, not {type(model).__name__}{hint}")
+
+
+def _outputs(outputs: str | None, loss: Loss | None) -> str:
+    known = None if loss is None else loss.outputs
+    if outputs is None:
+        if known is None:
+            raise EvidenceError(
+                "it is not known what the model gives: say outputs='logits', 'probabilities', 'labels' or 'values', "
+                "or give a torch loss from which it follows, such as loss=torch.nn.CrossEntropyLoss()"
+            )
+        return known
+    if loss is not None and known in ("logits", "probabilities") and outputs != known:
+        raise EvidenceError(
+            f"the loss {loss.name} takes {known}, but outputs={outputs!r}; give a loss that fits, or outputs={known!r}"
+        )
+    if outputs == "values" and loss is None:
+        raise EvidenceError("outputs='values' without a loss leave nothing to measure; give loss=...")
+    return outputs
+
+
+def _checked(outputs: Any) -> torch.Tensor:
+    import torch
+
+    if not isinstance(outputs, torch.Tensor):
+        raise EvidenceError(
+            f"the model gave {type(outputs).__name__}, not a tensor; wrap it in a module that returns its scores"
+        )
+    return outputs

@@ -1,0 +1,1 @@
+"""How sure one can be: exact bounds and tests for proportions. Pure: no torch, no pytest."""
