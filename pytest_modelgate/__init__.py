@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
     from pytest_modelgate.runtime.evaluation import evaluate
     from pytest_modelgate.runtime.loading import load_model
-    from pytest_modelgate.runtime.training import Run, TrainedModel, train_model
+    from pytest_modelgate.runtime.modules import TrainedModel
+    from pytest_modelgate.runtime.training import Run, train_model
 
 __version__ = "0.1.0"
 
@@ -82,7 +83,8 @@ _HOMES = {
     "metrics.confusion": ("ConfusionMatrix",),
     "runtime.evaluation": ("evaluate",),
     "runtime.loading": ("load_model",),
-    "runtime.training": ("Run", "TrainedModel", "train_model"),
+    "runtime.modules": ("TrainedModel",),
+    "runtime.training": ("Run", "train_model"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

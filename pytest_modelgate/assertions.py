@@ -154,10 +154,28 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
     """The helper of one metric and direction, named and documented from the registry."""
     entry = get_metric(metric)
 
-    def helper(evidence: Evidence, bar: float, **options: Any) -> Verdict:
+    def helper(
+        evidence: Evidence,
+        bar: float,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        confidence: float | None = None,
+        if_unsure: str | None = None,
+        allow_vacuous: bool = False,
+    ) -> Verdict:
         __tracebackhide__ = True
-        bars: dict[str, Any] = {direction: bar}
-        return assert_metric(evidence, metric, **bars, **options)
+        return assert_metric(
+            evidence,
+            metric,
+            at_least=bar if direction == "at_least" else None,
+            at_most=bar if direction == "at_most" else None,
+            label=label,
+            average=average,
+            confidence=confidence,
+            if_unsure=if_unsure,
+            allow_vacuous=allow_vacuous,
+        )
 
     words = direction.replace("_", " ")
     helper.__name__ = helper.__qualname__ = f"assert_{metric}_{direction}"

@@ -301,6 +301,8 @@ class Evaluation:
     def _not_kept(self, asked: str, needs: str) -> str:
         if self.outputs in ("labels", "counts"):
             return f"{asked} needs scores, and this evidence has only decided labels; evaluate logits or probabilities"
+        if needs == "ranks" and self.task == "binary":
+            return f"{asked} is for more than two classes; with two, gate on accuracy or recall"
         keep = "auto" if needs == "ranks" or self.task == "binary" else "scores"
         return f"{asked} needs {needs} that were not kept; evaluate with keep={keep!r}"
 

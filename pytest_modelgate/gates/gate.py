@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
-from pytest_modelgate.exceptions import BarError, MetricError
+from pytest_modelgate.exceptions import BarError, MetricError, did_you_mean
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import SIGNS, allowed, gate_text, hidden_by_accuracy, majority, number, subject
@@ -59,15 +60,20 @@ class Gate:
     confidence: float = field(default=CONFIDENCE, kw_only=True)
     if_unsure: str = field(default="estimate", kw_only=True)
     allow_vacuous: bool = field(default=False, kw_only=True)
-    parameters: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    parameters: Mapping[str, float] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
         metric = get_metric(self.metric)
         if (self.at_least is None) == (self.at_most is None):
             raise BarError(f"a gate on {self.metric} takes one bar: at_least= or at_most=")
-        check_bar(self.bar, metric.lowest, metric.highest, metric.name)
+        bar = check_bar(self.bar, metric.lowest, metric.highest, metric.name)
+        object.__setattr__(self, self.direction, bar)
         check_confidence(self.confidence)
         check_if_unsure(self.if_unsure)
+        for name in self.parameters:
+            if name not in metric.parameters:
+                takes = f"takes {', '.join(metric.parameters)}" if metric.parameters else "takes no parameter"
+                raise MetricError(f"{self.metric} {takes}, not {name!r}{did_you_mean(name, metric.parameters)}")
         if self.label is not None and self.average is not None:
             raise MetricError(f"{self.metric}: give label={self.label!r} or average={self.average!r}, not both")
 
@@ -117,7 +123,7 @@ class Gate:
             upper=upper,
             hits=found.hits,
             support=found.support,
-            bar=float(self.bar),
+            bar=self.bar,
             direction=self.direction,
             confidence=self.confidence,
             if_unsure=self.if_unsure,
@@ -219,12 +225,14 @@ def judge_proportion(hits: int, trials: int, bar: float, direction: str, confide
     return Outcome.FAIL if few else Outcome.INCONCLUSIVE
 
 
-def check_bar(bar: object, lowest: float, highest: float, name: str) -> None:
-    """A `BarError` unless the bar is a finite number within the metric's range."""
-    if isinstance(bar, bool) or not isinstance(bar, (int, float)):
+def check_bar(bar: object, lowest: float, highest: float, name: str) -> float:
+    """The bar as a float; a `BarError` unless it is a finite number within the metric's range."""
+    if isinstance(bar, bool) or not isinstance(bar, Real):
         raise BarError(f"the bar of {name} must be a number, not {bar!r}")
+    bar = float(bar)
     if not math.isfinite(bar):
-        raise BarError(f"the bar of {name} is {bar!r}: nothing can be judged against it")
+        raise BarError(f"the bar of {name} is {bar}: nothing can be judged against it")
     if not lowest <= bar <= highest:
         meant = f"; was {bar / 100:.2f} meant?" if highest == 1 and 1 < bar <= 100 else ""
         raise BarError(f"a bar of {bar:g} is outside the range of {name}, {lowest:g} to {highest:g}{meant}")
+    return bar

@@ -105,7 +105,7 @@ class EveryClassRecall:
     if_unsure: str = field(default="estimate", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_bar(self.bar, 0, 1, "recall")
+        object.__setattr__(self, "bar", check_bar(self.bar, 0, 1, "recall"))
         check_confidence(self.confidence)
         check_if_unsure(self.if_unsure)
 
@@ -189,7 +189,7 @@ class EveryClassRecall:
             upper=bounds[1] if bounds else None,
             hits=hits if support else None,
             support=support,
-            bar=float(self.bar),
+            bar=self.bar,
             direction="at_least",
             confidence=self.confidence,
             if_unsure=self.if_unsure,

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 2**15
+"""Samples in a chunk of labels."""
+CHUNK_OF_SCORES = 2**17
+"""Numbers in a chunk of scores."""
+FEW_CLASSES = 32
+"""Up to here a running maximum over the classes beats numpy's argmax."""
 
 
 def labels_to_counts(target: object, preds: object, num_classes: int) -> NDArray[np.int64]:
@@ -30,23 +35,17 @@ def labels_to_counts(target: object, preds: object, num_classes: int) -> NDArray
     check_same_length(actual, predicted)
     if num_classes == 2:
         return _count_two(actual, predicted)
-    cells = num_classes * num_classes
-    # A large table is added up once for many keys, a small one for each chunk while its keys are in the cache.
-    block = CHUNK if cells <= CHUNK else 2**22
-    counts = np.zeros(cells, dtype=np.int64)
-    keys = np.empty(min(block, len(actual)), dtype=np.intp)
-    for begin in range(0, len(actual), block):
-        end = min(begin + block, len(actual))
-        for start in range(begin, end, CHUNK):
-            stop = min(start + CHUNK, end)
-            rows, columns = actual[start:stop], predicted[start:stop]
-            if _unsigned(rows).max() >= num_classes or _unsigned(columns).max() >= num_classes:
-                check_range(actual, num_classes, "target")
-                check_range(predicted, num_classes, "preds")
-            key = keys[start - begin : stop - begin]
-            np.multiply(rows, num_classes, out=key, dtype=np.intp, casting="unsafe")
-            np.add(key, columns, out=key, dtype=np.intp, casting="unsafe")
-        counts += np.bincount(keys[: end - begin], minlength=cells)
+    counts = np.zeros(num_classes * num_classes, dtype=np.int64)
+    keys = np.empty(min(CHUNK, len(actual)), dtype=np.intp)
+    for start in range(0, len(actual), CHUNK):
+        rows, columns = actual[start : start + CHUNK], predicted[start : start + CHUNK]
+        if unsigned(rows).max() >= num_classes or unsigned(columns).max() >= num_classes:
+            check_range(actual, num_classes, "target")
+            check_range(predicted, num_classes, "preds")
+        key = keys[: len(rows)]
+        np.multiply(rows, num_classes, out=key, dtype=np.intp, casting="unsafe")
+        np.add(key, columns, out=key, dtype=np.intp, casting="unsafe")
+        np.add.at(counts, key, 1)  # faster than bincount, which looks for the extremes first
     return counts.reshape(num_classes, num_classes)
 
 
@@ -54,7 +53,7 @@ def _count_two(actual: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.int6
     positives = found = hits = 0
     for start in range(0, len(actual), CHUNK):
         rows, columns = actual[start : start + CHUNK], predicted[start : start + CHUNK]
-        if _unsigned(rows).max() > 1 or _unsigned(columns).max() > 1:
+        if unsigned(rows).max() > 1 or unsigned(columns).max() > 1:
             check_range(actual, 2, "target")
             check_range(predicted, 2, "preds")
         positives += int(np.count_nonzero(rows))
@@ -75,15 +74,28 @@ def logits_to_labels(scores: object) -> NDArray[Any]:
         EvidenceError: another shape, or a score that is NaN or infinite.
     """
     values = check_score_table(scores)
-    labels = np.empty(len(values), dtype=index_dtype(values.shape[1]))
-    for start in range(0, len(values), CHUNK):
-        chunk = values[start : start + CHUNK]
+    num_classes = values.shape[1]
+    labels = np.empty(len(values), dtype=index_dtype(num_classes))
+    step = max(1, CHUNK_OF_SCORES // num_classes)
+    for start in range(0, len(values), step):
+        chunk = values[start : start + step]
         if not np.isfinite(chunk).all():
             check_scores(values)
-        if values.shape[1] == 2:
-            np.greater(chunk[:, 1], chunk[:, 0], out=labels[start : start + CHUNK], casting="unsafe")
-        else:
-            labels[start : start + CHUNK] = np.argmax(chunk, axis=1)
+        labels[start : start + step] = np.argmax(chunk, axis=1) if num_classes > FEW_CLASSES else _running_argmax(chunk)
+    return labels
+
+
+def _running_argmax(chunk: NDArray[Any]) -> NDArray[np.uint8]:
+    """argmax of rows of few scores, one class at a time over all samples, where numpy goes sample by sample."""
+    columns = chunk.T.copy()
+    best, labels = columns[0], np.zeros(len(chunk), dtype=np.uint8)
+    better = np.empty(len(chunk), dtype=np.bool_)
+    index = better.view(np.uint8)
+    for k in range(1, len(columns)):
+        np.greater(columns[k], best, out=better)
+        np.maximum(best, columns[k], out=best)
+        np.multiply(index, k, out=index)
+        np.maximum(labels, index, out=labels)
     return labels
 
 
@@ -120,7 +132,7 @@ def check_same_length(actual: NDArray[Any], predicted: NDArray[Any], what: str =
 
 def check_range(indices: NDArray[Any], num_classes: int, what: str) -> None:
     """Every class index lies in 0 to `num_classes - 1`, else EvidenceError with the value and how many."""
-    bad = _unsigned(indices) >= num_classes
+    bad = unsigned(indices) >= num_classes
     if bad.any():
         raise EvidenceError(f"{what} must be class indices from 0 to {num_classes - 1}: {some_of(indices, bad)}")
 
@@ -130,6 +142,6 @@ def index_dtype(num_classes: int) -> np.dtype[Any]:
     return np.min_scalar_type(num_classes - 1)
 
 
-def _unsigned(indices: NDArray[Any]) -> NDArray[Any]:
+def unsigned(indices: NDArray[Any]) -> NDArray[Any]:
     """The same memory read as unsigned, so that one comparison sees negative values too."""
     return indices.view(f"u{indices.dtype.itemsize}")

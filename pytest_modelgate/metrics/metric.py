@@ -7,10 +7,11 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_modelgate.exceptions import MetricError, did_you_mean
 from pytest_modelgate.metrics.confusion import ConfusionMatrix, Label, index_of
+from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.metrics.measurement import Measurement
 from pytest_modelgate.metrics.ranking import RankCounts, Scores
 
@@ -18,19 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@runtime_checkable
-class Loss(Protocol):
-    """A mean loss, as `pytest_modelgate.metrics.losses.MeanLoss` is one."""
-
-    name: str
-    samples: int
-    count_not_finite: int
-
-    @property
-    def mean(self) -> float | None: ...
-
-
-Source: TypeAlias = ConfusionMatrix | RankCounts | Scores | Loss
+Source: TypeAlias = ConfusionMatrix | RankCounts | Scores | MeanLoss
 Compute: TypeAlias = Callable[[Any, "Request"], Measurement]
 
 
@@ -155,14 +144,14 @@ def _k(value: float, num_classes: int) -> int:
     except TypeError:
         k = 0
     if isinstance(value, bool) or not 1 <= k <= num_classes:
-        raise MetricError(f"k must be a whole number from 1 to the {num_classes} classes, not {value!r}")
+        raise MetricError(f"k must be a whole number from 1 to the {num_classes} classes, not {value!r}: give k=")
     return k
 
 
 PARAMETERS: Mapping[str, Callable[[float, int], float]] = {"beta": _beta, "k": _k}
 
 
-SOURCES: Mapping[str, type] = {"counts": ConfusionMatrix, "ranks": RankCounts, "scores": Scores, "loss": Loss}
+SOURCES: Mapping[str, type] = {"counts": ConfusionMatrix, "ranks": RankCounts, "scores": Scores, "loss": MeanLoss}
 NEEDS: Mapping[str, str] = {
     "counts": "a confusion matrix",
     "ranks": "the ranks of the actual classes (keep='scores')",

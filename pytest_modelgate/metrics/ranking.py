@@ -7,14 +7,20 @@ ratio of whole numbers. Nothing is binned, and ties count one half.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.arrays import as_floats, to_numpy, whole_numbers
 from pytest_modelgate.metrics.arrays import check_scores as check_scores
-from pytest_modelgate.metrics.counting import check_range, check_same_length, check_score_table, index_dtype
+from pytest_modelgate.metrics.counting import (
+    CHUNK_OF_SCORES,
+    check_range,
+    check_same_length,
+    check_score_table,
+    index_dtype,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -207,19 +213,22 @@ def target_ranks(scores: object, target: object) -> NDArray[np.int64]:
     values, actual = check_score_table(scores), whole_numbers(target, "target")
     check_same_length(actual, values[:, 0], "scores")
     check_range(actual, values.shape[1], "target")
-    ranks = np.empty(len(values), dtype=np.int64)
-    classes = np.arange(values.shape[1])
-    step = max(1, 2**18 // values.shape[1])
+    num_classes = values.shape[1]
+    ranks = np.zeros(len(values), dtype=np.int64)
+    step = max(1, CHUNK_OF_SCORES // num_classes)
     for start in range(0, len(values), step):
         chunk, own = values[start : start + step], actual[start : start + step].astype(np.intp)
         if not np.isfinite(chunk).all():
             check_scores(values)
-        reached = chunk[np.arange(len(chunk)), own][:, None]
-        ranks[start : start + step] = np.count_nonzero(chunk > reached, axis=1)
+        reached = np.take_along_axis(chunk, own[:, None], axis=1)
+        above = (chunk > reached).view(np.uint8)
+        for first in range(0, num_classes, 255):  # as many as a byte can count: sums of bytes are fast
+            ranks[start : start + step] += np.einsum("ij->i", above[:, first : first + 255])
         tied = chunk == reached
-        rows = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
-        if len(rows):
-            ranks[start + rows] += np.count_nonzero(tied[rows] & (classes < own[rows, None]), axis=1)
+        if np.count_nonzero(tied) > len(chunk):
+            rows = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
+            before = np.arange(num_classes) < own[rows, None]
+            ranks[start + rows] += np.count_nonzero(tied[rows] & before, axis=1)
     return ranks
 
 
@@ -238,18 +247,14 @@ def roc_auc(scores: object, positive: object) -> float | None:
     >>> roc_auc([0.1, 0.4, 0.35, 0.8], [False, False, True, True])
     0.75
     """
-    total, where, groups = _sorted_positives(scores, positive)
-    m = len(where)
-    if m in (0, total):
+    ordered = _order(scores, positive)
+    m, n = len(ordered.places), ordered.size - len(ordered.places)
+    if m == 0 or n == 0:
         return None
-    if groups is None:
-        doubled = 2 * (int(where.sum()) - m * (m - 1) // 2)
-    else:
-        before, hits = _per_group(where, groups, m)
-        sizes = np.diff(groups, append=total)
-        below = groups - before
-        doubled = int((hits * (2 * below + sizes - hits)).sum())
-    return doubled / (2 * m * (total - m))
+    # Negative samples come first among equals: each pair of a tie is counted as a win, then half of it taken back.
+    wins = int(ordered.places.sum()) - m * (m - 1) // 2
+    halves = sum(int((tie.hits * (tie.sizes - tie.hits)).sum()) for tie in ordered.ties)
+    return (2 * wins - halves) / (2 * m * n)
 
 
 def average_precision(scores: object, positive: object) -> float | None:
@@ -261,46 +266,71 @@ def average_precision(scores: object, positive: object) -> float | None:
     >>> round(average_precision([0.1, 0.4, 0.35, 0.8], [False, False, True, True]), 12)
     0.833333333333
     """
-    total, where, groups = _sorted_positives(scores, positive)
-    m = len(where)
+    ordered = _order(scores, positive)
+    m = len(ordered.places)
     if m == 0:
         return None
-    if groups is None:
-        return float((np.arange(m, 0, -1) / (total - where)).sum() / m)
-    before, hits = _per_group(where, groups, m)
-    some = hits > 0
-    return float((hits[some] * ((m - before[some]) / (total - groups[some]))).sum() / m)
+    precisions = np.arange(m, 0, -1) / (ordered.size - ordered.places)
+    for tie in ordered.ties:
+        first = tie.members[np.cumsum(tie.hits) - tie.hits]
+        precisions[tie.members] = np.repeat((m - first) / (ordered.size - tie.starts), tie.hits)
+    return float(precisions.sum() / m)
 
 
-def _sorted_positives(scores: object, positive: object) -> tuple[int, NDArray[Any], NDArray[Any] | None]:
-    """N, the places of the positive samples in the order of the scores, and where each group of equal scores begins.
+class _Ties(NamedTuple):
+    """Groups of samples with equal scores that hold a positive one, in the order of the scores.
 
-    The last is None where no two scores are equal.
+    Of each group: where it starts, its size and its positive samples; and which of all positive samples these are.
     """
+
+    starts: NDArray[Any]
+    sizes: NDArray[Any]
+    hits: NDArray[Any]
+    members: NDArray[Any]
+
+
+class _Order(NamedTuple):
+    """How many samples there are, the places of the positive ones in the order of the scores, and the ties."""
+
+    size: int
+    places: NDArray[Any]
+    ties: list[_Ties]
+
+
+def _order(scores: object, positive: object) -> _Order:
     values, truth = as_floats(scores), to_numpy(positive)
     if truth.dtype.kind != "b":
         truth = whole_numbers(truth, "positive")
         check_range(truth, 2, "positive")
     check_same_length(truth, values, "scores")
-    halves = _packed_halves(values, truth)
-    places, starts, offset, ties = [], [], 0, False
-    for keys in halves:
+    places: list[NDArray[Any]] = []
+    ties: list[_Ties] = []
+    size = before = 0
+    for keys in _packed_halves(values, truth):
         keys.sort()
-        places.append(np.flatnonzero(keys & keys.dtype.type(1)) + offset)
-        keys >>= keys.dtype.type(1)
-        new = keys[1:] != keys[:-1]
-        ties = ties or not new.all()
-        starts.append(new)
-        offset += len(keys)
-    where = np.concatenate(places)
-    if not ties:
-        return offset, where, None
-    offset, groups = 0, []
-    for keys, new in zip(halves, starts, strict=True):
-        if len(keys):
-            groups += [np.array([offset]), np.flatnonzero(new) + (offset + 1)]
-        offset += len(keys)
-    return offset, where, np.concatenate(groups)
+        hits = (keys & keys.dtype.type(1)) != 0
+        where = np.flatnonzero(hits)
+        tie = _ties(keys >> keys.dtype.type(1), hits, where)
+        if tie is not None:
+            ties.append(tie._replace(starts=tie.starts + size, members=tie.members + before))
+        places.append(where + size)
+        size, before = size + len(keys), before + len(where)
+    return _Order(size, np.concatenate(places), ties)
+
+
+def _ties(ordered: NDArray[Any], hits: NDArray[np.bool_], where: NDArray[Any]) -> _Ties | None:
+    """The ties in a sorted array, given which samples are positive, and where; None where there are none."""
+    same = np.zeros(len(ordered) + 1, dtype=np.bool_)  # whether each is equal to the one before it
+    np.equal(ordered[1:], ordered[:-1], out=same[1:-1])
+    tied = same[:-1] | same[1:]
+    members = np.flatnonzero(tied[where])
+    if len(members) == 0:
+        return None
+    starts = np.flatnonzero(same[1:] > same[:-1])
+    sizes = np.flatnonzero(same[:-1] > same[1:]) - starts + 1
+    counts = np.add.reduceat(hits[tied], np.cumsum(sizes) - sizes, dtype=np.intp)
+    some = counts > 0
+    return _Ties(starts[some], sizes[some], counts[some], members)
 
 
 def _packed_halves(values: NDArray[Any], truth: NDArray[Any]) -> list[NDArray[Any]]:
@@ -308,20 +338,20 @@ def _packed_halves(values: NDArray[Any], truth: NDArray[Any]) -> list[NDArray[An
 
     A float's bits grow with its magnitude. Without the sign there is room for the label in the lowest bit.
     """
-    word = np.dtype(f"u{values.dtype.itemsize}")
-    one = word.type(1)
     if not np.isfinite(values).all():
         check_scores(values)
+    word = np.dtype(f"u{values.dtype.itemsize}")
+    one = word.type(1)
     bits = np.ascontiguousarray(values).view(word)
-    labels = truth.astype(word)
     below = values < 0
     if not below.any():
-        return [(bits << one) | labels]  # the shift drops the sign of -0.0
-    above = ~below
-    return [(~bits[below] << one) | labels[below], (bits[above] << one) | labels[above]]
-
-
-def _per_group(where: NDArray[Any], groups: NDArray[Any], m: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """For each group of equal scores: the positive samples before it, and in it."""
-    before = np.searchsorted(where, groups)
-    return before, np.diff(before, append=m)
+        return [(bits << one) | truth]  # the shift drops the sign of -0.0
+    halves = []
+    for part, flip in ((np.flatnonzero(below), True), (np.flatnonzero(~below), False)):
+        keys = bits[part]
+        if flip:
+            np.invert(keys, out=keys)
+        keys <<= one
+        keys |= truth[part]
+        halves.append(keys)
+    return halves

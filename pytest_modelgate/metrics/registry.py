@@ -13,12 +13,13 @@ from pytest_modelgate.metrics import classification, ranking
 from pytest_modelgate.metrics.classification import Ratio, mean_of_ratios, phrase, rest_phrase
 from pytest_modelgate.metrics.confusion import ConfusionMatrix, Label, OneVsRest
 from pytest_modelgate.metrics.measurement import Measurement, undefined
-from pytest_modelgate.metrics.metric import Compute, Loss, Request, Source
+from pytest_modelgate.metrics.metric import Compute, Request, Source
 from pytest_modelgate.metrics.metric import Metric as Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_modelgate.metrics.losses import MeanLoss
     from pytest_modelgate.metrics.ranking import RankCounts, Scores
 
 CLASSWISE = ("macro", "micro", "weighted")
@@ -71,36 +72,30 @@ def _of_class(ratio: Callable[..., Ratio], cause: str, *, proportion: bool = Tru
         if n == 0:
             return undefined("no samples")
         if request.index is not None:
-            found = ratio(matrix.one_vs_rest(request.labels[request.index]), **request.parameters)
-            support = found.of if proportion else _union(matrix.one_vs_rest(request.labels[request.index]))
+            table = matrix.one_vs_rest(request.labels[request.index])
+            found = ratio(table, **request.parameters)
+            support = found.of if proportion else table.n - table.tn
             if found.value is None:
                 return undefined(_why(matrix, request.index), support)
             return Measurement(found.value, support, found.part if proportion else None)
         tables = matrix.every_one_vs_rest()
         if request.average == "micro":
             found = ratio(OneVsRest(*map(sum, zip(*tables, strict=True))), **request.parameters)
-            if found.value is None:
-                return undefined(f"{matrix.num_classes} classes leave nothing to divide by", n)
-            if micro == "samples" or (micro == "of two" and matrix.num_classes == 2):
-                # Every wrong sample is one false positive and one false negative, so this is a share of samples.
-                return Measurement(found.value, n, found.part * n // found.of)
-            return Measurement(found.value, n)
+            # Every wrong sample is one false positive and one false negative, so this can be a share of samples.
+            counted = micro == "samples" or (micro == "of two" and matrix.num_classes == 2)
+            return Measurement(found.value, n, found.part * n // found.of if counted else None)
         weights = matrix.support.tolist() if request.average == "weighted" else [1] * len(tables)
-        ratios = [ratio(table, **request.parameters) for table in tables]
-        for k, (each, weight) in enumerate(zip(ratios, weights, strict=True)):
-            if weight and each.of == 0:
+        weighed = [(k, weight) for k, weight in enumerate(weights) if weight]
+        ratios = [ratio(tables[k], **request.parameters) for k, _ in weighed]
+        for (k, _), each in zip(weighed, ratios, strict=True):
+            if each.of == 0:
                 return undefined(_why(matrix, k), n)
-        counted = [(each, weight) for each, weight in zip(ratios, weights, strict=True) if weight]
-        return Measurement(mean_of_ratios([r for r, _ in counted], [w for _, w in counted]), n)
+        return Measurement(mean_of_ratios(ratios, [weight for _, weight in weighed]), n)
 
     def _why(matrix: ConfusionMatrix, k: int) -> str:
         return cause.format(who=phrase(matrix.labels[k]), rest=rest_phrase(matrix.labels, k), n=f"{matrix.n:,}")
 
     return compute
-
-
-def _union(table: OneVsRest) -> int:
-    return table.tp + table.fp + table.fn
 
 
 def _overall(function: Callable[[Any, Sequence[str]], Measurement]) -> Compute:
@@ -155,7 +150,7 @@ def _of_scores(function: Callable[[Any, Any], float | None]) -> Compute:
     return compute
 
 
-def _loss(loss: Loss, request: Request) -> Measurement:
+def _loss(loss: MeanLoss, request: Request) -> Measurement:
     if loss.samples == 0 or loss.mean is None:
         return undefined("no samples")
     if loss.count_not_finite:

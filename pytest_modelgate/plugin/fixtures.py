@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest import FixtureRequest
 
     from pytest_modelgate.evidence.evaluation import Evaluation
-    from pytest_modelgate.runtime.training import TrainedModel
+    from pytest_modelgate.runtime.modules import TrainedModel
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ from pytest_modelgate.exceptions import ModelgateError
 if TYPE_CHECKING:
     from pytest import Config, Parser
 
-# name, default, metavar, help; each is --modelgate-NAME and the ini setting modelgate_NAME.
+# name, metavar, help; each is --modelgate-NAME and the ini setting modelgate_NAME.
 _SETTINGS = (
-    ("report-dir", "modelgate-report", "DIR", "the folder of report.json, report.md and report.html"),
-    ("device", "auto", "DEVICE", "where models are trained and loaded: auto, cpu, cuda, cuda:1, mps or xpu"),
-    ("confidence", "0.95", "NUMBER", "how sure a PASS or FAIL must be, one-sided, where a gate does not say"),
-    ("if-unsure", "estimate", "CHOICE", "the colour of INCONCLUSIVE: estimate, fail or warn"),
-    ("seed", "0", "NUMBER", "what train_model seeds Python, numpy and torch with, where a call does not say"),
+    ("report-dir", "DIR", "the folder of report.json, report.md and report.html"),
+    ("device", "DEVICE", "where models are trained and loaded: auto, cpu, cuda, cuda:1, mps or xpu"),
+    ("confidence", "NUMBER", "how sure a PASS or FAIL must be, one-sided, where a gate does not say"),
+    ("if-unsure", "CHOICE", "the colour of INCONCLUSIVE: estimate, fail or warn"),
+    ("seed", "NUMBER", "what train_model seeds Python, numpy and torch with, where a call does not say"),
 )
 
 
@@ -26,12 +26,12 @@ _SETTINGS = (
 class Options:
     """The settings of a run."""
 
-    report: bool
-    report_dir: str
-    device: str
-    confidence: float
-    if_unsure: str
-    seed: int
+    report: bool = False
+    report_dir: str = "modelgate-report"
+    device: str = "auto"
+    confidence: float = 0.95
+    if_unsure: str = "estimate"
+    seed: int = 0
 
     @classmethod
     def from_config(cls, config: Config) -> Options:
@@ -40,11 +40,15 @@ class Options:
         Raises:
             pytest.UsageError: a value that is none, or a device asked for on the command line that is not here.
         """
+        report = config.getoption("modelgate_report")
+        if report is None:
+            report = config.getini("modelgate_report")
+        text = {name: _setting(config, name) for name, _, _ in _SETTINGS}
+        if text == _DEFAULTS:
+            return cls(report=report)
         from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
         from pytest_modelgate.runtime.devices import parse_device, resolve_device
 
-        report = config.getoption("modelgate_report")
-        text = {name: _setting(config, name, default) for name, default, _, _ in _SETTINGS}
         try:
             device = text["device"]
             parse_device(device)
@@ -52,7 +56,7 @@ class Options:
             if asked and parse_device(asked)[0] not in ("auto", "cpu") and not hasattr(config, "workerinput"):
                 resolve_device(asked)
             return cls(
-                report=config.getini("modelgate_report") if report is None else report,
+                report=report,
                 report_dir=text["report-dir"],
                 device=device,
                 confidence=check_confidence(_number(text["confidence"], float), "modelgate-confidence"),
@@ -63,6 +67,7 @@ class Options:
             raise pytest.UsageError(str(error)) from None
 
 
+_DEFAULTS = {name: str(getattr(Options(), name.replace("-", "_"))) for name, _, _ in _SETTINGS}
 OPTIONS = pytest.StashKey[Options]()
 
 
@@ -76,17 +81,19 @@ def add_options(parser: Parser) -> None:
         help="print a summary of all gates and write report.json, report.md and report.html",
     )
     parser.addini("modelgate_report", "as --modelgate-report", type="bool", default=False)
-    for name, default, metavar, text in _SETTINGS:
-        group.addoption(f"--modelgate-{name}", default=None, metavar=metavar, help=f"{text} (default: {default})")
+    for name, metavar, text in _SETTINGS:
+        group.addoption(
+            f"--modelgate-{name}", default=None, metavar=metavar, help=f"{text} (default: {_DEFAULTS[name]})"
+        )
         parser.addini(f"modelgate_{name.replace('-', '_')}", f"as --modelgate-{name}", default=None)
 
 
-def _setting(config: Config, name: str, default: str) -> str:
+def _setting(config: Config, name: str) -> str:
     key = f"modelgate_{name.replace('-', '_')}"
     given: Any = config.getoption(key)
     if given is None:
         given = config.getini(key)
-    return default if given is None or given == "" else str(given)
+    return _DEFAULTS[name] if given is None or given == "" else str(given)
 
 
 def _number(text: str, kind: type[float] | type[int]) -> float | str:

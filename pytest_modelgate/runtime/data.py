@@ -46,9 +46,10 @@ class Batches:
         self._pair: tuple[Any, Any] | None = None
         self._batches: Iterable[Any] = ()
         if _is_pair(data):
-            inputs, targets = (_tensor(part, dtype) for part in data)
-            if len(inputs) != len(targets):
-                raise EvidenceError(f"{what}: {len(inputs):,} inputs and {len(targets):,} targets: lengths must match")
+            inputs, targets = _convert(data[0], dtype), _tensor(data[1], None)
+            for length in _lengths(inputs):
+                if length != len(targets):
+                    raise EvidenceError(f"{what}: {length:,} inputs and {len(targets):,} targets: lengths must match")
             self._pair = inputs, targets
         elif isinstance(data, DataLoader):
             self._batches = data
@@ -73,7 +74,7 @@ class Batches:
                 rows: Any = slice(start, start + self._batch_size)
                 if order is not None:
                     rows = order[rows]
-                yield inputs[rows], targets[rows]
+                yield _rows(inputs, rows), targets[rows]
             return
         for number, batch in enumerate(self._batches):
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
@@ -118,7 +119,29 @@ def _is_array(value: object) -> bool:
 
 
 def _is_pair(data: object) -> bool:
-    return isinstance(data, (tuple, list)) and len(data) == 2 and all(map(_is_array, data))
+    """Whether this is (inputs, targets) of all samples; the inputs may be a tuple or dict of arrays."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2 or not _is_array(data[1]):
+        return False
+    inputs = data[0].values() if isinstance(data[0], Mapping) else data[0]
+    return _is_array(data[0]) or (isinstance(data[0], (tuple, Mapping)) and all(map(_is_array, inputs)))
+
+
+def _parts(inputs: Any) -> list[Any]:
+    if isinstance(inputs, Mapping):
+        return list(inputs.values())
+    return list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+
+
+def _lengths(inputs: Any) -> list[int]:
+    return [len(part) if part.ndim else 0 for part in _parts(inputs)]
+
+
+def _rows(inputs: Any, rows: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {key: value[rows] for key, value in inputs.items()}
+    if isinstance(inputs, (tuple, list)):
+        return type(inputs)(value[rows] for value in inputs)
+    return inputs[rows]
 
 
 def _filled(dataset: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.collecting import Collector
@@ -12,16 +11,17 @@ from pytest_modelgate.runtime.accelerator import DeviceSink
 from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dtype, move
 from pytest_modelgate.runtime.devices import device_of, resolve_device
 from pytest_modelgate.runtime.losses import Loss, read_loss
+from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed
 from pytest_modelgate.runtime.seeds import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import torch
 
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.metrics.labels import Label
-    from pytest_modelgate.runtime.training import TrainedModel
+    from pytest_modelgate.runtime.modules import TrainedModel
 
 
 @at_the_caller
@@ -65,7 +65,7 @@ def evaluate(
     __tracebackhide__ = True
     import torch
 
-    module, loss = _module_and_loss(model, loss)
+    module, loss = module_and_loss(model, loss)
     read = None if loss is None else read_loss(loss)
     collector = Collector(
         outputs=_outputs(outputs, read),
@@ -79,7 +79,7 @@ def evaluate(
     home = device_of(module)
     place = home if device is None else resolve_device(device) if isinstance(device, str) else device
     batches = Batches(data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module))
-    with _on(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
+    with placed(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
         if place.type == "cpu":
             _run_on_cpu(module, batches, collector, read)
         else:
@@ -90,22 +90,6 @@ def evaluate(
     return collector.finish()
 
 
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and each of its modules back in its own mode at the end."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        if any(training for _, training in modes):
-            try:
-                model.eval()
-            except NotImplementedError:  # a loaded torch.export program: its mode was fixed when it was exported
-                modes = []
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def _run_on_cpu(module: torch.nn.Module, batches: Batches, collector: Collector, loss: Loss | None) -> None:
     __tracebackhide__ = True
     for inputs, targets in batches:
@@ -113,32 +97,6 @@ def _run_on_cpu(module: torch.nn.Module, batches: Batches, collector: Collector,
         collector.add(to_numpy(outputs), to_numpy(targets))
         if loss is not None:
             loss.add_to(collector, outputs, loss.cast(outputs, targets))
-
-
-@contextmanager
-def _on(module: torch.nn.Module, home: torch.device, place: torch.device) -> Iterator[None]:
-    """The model on another device for a while."""
-    if home == place:
-        yield
-        return
-    module.to(place)
-    try:
-        yield
-    finally:
-        module.to(home)
-
-
-def _module_and_loss(model: Any, loss: Any) -> tuple[torch.nn.Module, Any]:
-    import torch
-
-    from pytest_modelgate.runtime.training import TrainedModel
-
-    if isinstance(model, TrainedModel):
-        return model.model, model.loss if loss is None else loss
-    if isinstance(model, torch.nn.Module):
-        return model, loss
-    hint = f"; give an instance, {model.__name__}()" if isinstance(model, type) else ""
-    raise EvidenceError(f"a model is a torch.nn.Module or what train_model gave, not {type(model).__name__}{hint}")
 
 
 def _outputs(outputs: str | None, loss: Loss | None) -> str:

@@ -31,15 +31,19 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     import torch
 
     python, numpy_state = random.getstate(), np.random.get_state()
-    devices = [] if device.type in ("cpu", "meta") else [device]
-    kind = devices[0].type if devices else "cuda"
+    torch_state = torch.get_rng_state()
+    accelerator = None if device.type in ("cpu", "meta") else getattr(torch, device.type)
+    which = () if device.type == "mps" else (device,)  # torch.mps has one device and takes no argument
+    device_state = None if accelerator is None else accelerator.get_rng_state(*which)
     try:
-        with torch.random.fork_rng(devices, device_type=kind):
-            if seed is not None:
-                random.seed(seed)
-                np.random.seed(seed)
-                torch.manual_seed(seed)
-            yield
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+        yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if accelerator is not None:
+            accelerator.set_rng_state(device_state, *which)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.history import History
@@ -12,8 +12,8 @@ from pytest_modelgate.exceptions import EvidenceError, TrainingError, at_the_cal
 from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.runtime.data import Batches, call, model_dtype, move
 from pytest_modelgate.runtime.devices import resolve_device
-from pytest_modelgate.runtime.evaluation import evaluating
 from pytest_modelgate.runtime.losses import Loss, read_loss
+from pytest_modelgate.runtime.modules import TrainedModel, evaluating
 from pytest_modelgate.runtime.seeds import check_seed, seeded
 
 if TYPE_CHECKING:
@@ -38,29 +38,6 @@ class Run:
     train_data: Any
     validation_data: Any
     history: History
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedModel:
-    """A model that was trained, with its record; accepted wherever a module is.
-
-    Attributes:
-        model: the module, in evaluation mode, on `device`.
-        history: what the training logged, frozen.
-        device: where it was trained.
-        seed: what the random generators were seeded with.
-        loss: the training's loss, which `evaluate` takes by default; None with `fit`.
-    """
-
-    model: torch.nn.Module
-    history: History
-    device: torch.device
-    seed: int
-    loss: Any = field(default=None, repr=False)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's outputs."""
-        return self.model(*args, **kwargs)
 
 
 @at_the_caller
@@ -223,7 +200,7 @@ class _Loop:
                 else f" in epoch {epoch}: an iterator can be read once, give a list or a loader"
             )
             raise EvidenceError(f"{what} is empty{again}")
-        values = torch.stack([loss.detach().double() for loss, _ in seen]).tolist()
+        values = torch.stack([loss.detach() for loss, _ in seen]).cpu().double().tolist()
         total = MeanLoss(name=self.loss.name)
         for value, (_, samples) in zip(values, seen, strict=True):
             total = total + self.loss.of_batch(value, samples)
