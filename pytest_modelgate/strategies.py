@@ -122,7 +122,7 @@ def loss_curves(
 
     Args:
         kind: "falling" (towards a floor, with noise of at most 1% of the drop), "flat" (noise of at most 1% around a
-            level), "diverging" (growing from some epoch on without bound) or "any" numbers from 0 to 1e6.
+            level), "diverging" (doubling with each epoch from some epoch on) or "any" numbers from 0 to 1e6.
         min_epochs, max_epochs: the range of the length.
         not_finite: whether NaN and infinity may occur, in "any" and at the end of "diverging".
     """
@@ -141,8 +141,8 @@ def loss_curves(
     rate = draw(st.floats(0.05, 1))
     curve = level * (0.05 + np.exp(-rate * at) + noise * (at > 0))
     if kind == "diverging":
-        turn = draw(st.integers(0, epochs - 1))
-        curve = np.where(at > turn, np.abs(curve[turn]) * 2.0 ** (at - turn), curve)
+        turn = draw(st.integers(0, max(0, epochs - 2)))
+        curve = np.where(at > turn, curve[turn] * 2.0 ** (at - turn), curve)
         if not_finite and draw(st.booleans()):
             curve[-1] = draw(st.sampled_from([math.nan, math.inf]))
     return [float(value) for value in curve]

@@ -40,7 +40,7 @@ class Origin:
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Evaluation:
     """Sufficient statistics of a model's outputs on `n` samples; `a + b` is the evidence of both sets.
 
@@ -66,7 +66,7 @@ class Evaluation:
     mean_loss: MeanLoss | None = None
     ranks: RankCounts | None = None
     scores: Scores | None = None
-    origin: Origin = field(default=Origin(), repr=False)
+    origin: Origin = field(default=Origin())
 
     @classmethod
     def from_predictions(
@@ -234,6 +234,11 @@ class Evaluation:
         return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        classes = ", ".join(map(repr, self.labels[:5])) + (", ..." if len(self.labels) > 5 else "")
+        loss = f"; {self.mean_loss.name} {self.mean_loss.mean:.4g}" if self.mean_loss and self.mean_loss.mean else ""
+        return f"<Evaluation of {self.n:,} samples: {self.task} {self.outputs}{f' of {classes}' * bool(classes)}{loss}>"
 
     def summary(self) -> dict[str, Any]:
         """What the report shows of it, as plain types: counts and means, not the single samples."""

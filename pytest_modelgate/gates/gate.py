@@ -199,12 +199,13 @@ class Gate:
         elif found.value is not None:
             notes.append(f"no interval for {self.metric} yet: judged by its estimate, which may be luck")
         if found.value is None:
-            notes.append("a gate with nothing to judge never passes: evaluate on data that holds such samples")
+            notes.append("where there is nothing to judge a gate never passes")
         elif outcome is Outcome.INCONCLUSIVE and lower is not None:
             notes.append(f"more samples{'' if label is None else f' of {label!r}'} would settle it")
         if not passed and evaluation.matrix is not None and get_metric(self.metric).needs == "counts":
             notes += str(evaluation.matrix).splitlines()
-            if self.metric != "accuracy" and self.direction == "at_least":
+            seen = label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0
+            if self.metric != "accuracy" and self.direction == "at_least" and seen:
                 notes += hidden_by_accuracy(evaluation, self.bar)
         return notes
 

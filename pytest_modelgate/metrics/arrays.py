@@ -24,10 +24,13 @@ def to_numpy(values: object) -> NDArray[Any]:
         return values
     detach = getattr(values, "detach", None)
     if callable(detach):
-        tensor = detach().cpu()
-        if str(tensor.dtype).endswith("bfloat16"):
-            tensor = tensor.float()
-        return np.asarray(tensor.numpy())
+        try:
+            return values.numpy()  # type: ignore[attr-defined, no-any-return]
+        except (RuntimeError, TypeError):  # it needs a gradient, lies on a device, or is of a type that numpy lacks
+            tensor = detach().cpu()
+            if str(tensor.dtype).endswith("bfloat16"):
+                tensor = tensor.float()
+            return np.asarray(tensor.numpy())
     if not hasattr(values, "__len__") and hasattr(values, "__iter__"):
         values = list(values)
     try:
@@ -51,19 +54,17 @@ def whole_numbers(values: object, what: str) -> NDArray[Any]:
     if array.size == 0:
         return array.astype(np.int64)
     if kind == "O":
-        try:
-            array = np.asarray(array.tolist(), dtype=np.int64) if _all_ints(array) else array.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise EvidenceError(f"{what} must be whole numbers below 2**63, but hold {_first(array)}") from None
+        array = _plain(array, f"{what} must be whole numbers below 2**63")
+        if array.dtype.kind == "i":
+            return array
     elif kind != "f":
         raise EvidenceError(f"{what} must be whole numbers, but their type is {array.dtype}")
-    if array.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            bad = ~((array == np.floor(array)) & (np.abs(array) < 2.0**63))
-        if bad.any():
-            raise EvidenceError(f"{what} must be whole numbers: {some_of(array, bad)}")
-        array = array.astype(np.int64)
-    return array
+    array = array.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):
+        bad = ~((array == np.floor(array)) & (np.abs(array) < 2.0**63))
+    if bad.any():
+        raise EvidenceError(f"{what} must be whole numbers: {some_of(array, bad)}")
+    return array.astype(np.int64)
 
 
 def check_scores(scores: object, what: str = "scores") -> NDArray[Any]:
@@ -94,10 +95,9 @@ def as_floats(scores: object, what: str = "scores") -> NDArray[Any]:
         return array.astype(np.float32)
     if array.dtype.kind not in "fiubO":
         raise EvidenceError(f"{what} must be numbers, but their type is {array.dtype}")
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise EvidenceError(f"{what} must be numbers, but hold {_first(array)}") from None
+    if array.dtype.kind == "O":
+        array = _plain(array, f"{what} must be numbers")
+    return array.astype(np.float64)
 
 
 def some_of(array: NDArray[Any], bad: NDArray[np.bool_]) -> str:
@@ -108,10 +108,14 @@ def some_of(array: NDArray[Any], bad: NDArray[np.bool_]) -> str:
     return f"{int(np.count_nonzero(bad)):,} of {bad.size:,}, the first is {value!r} at {place}"
 
 
-def _all_ints(array: NDArray[Any]) -> bool:
-    return all(isinstance(value, (int, np.integer)) for value in array.ravel().tolist())
-
-
-def _first(array: NDArray[Any]) -> str:
-    odd = (value for value in array.ravel().tolist() if not isinstance(value, (int, float)))
-    return repr(next(odd, array.ravel()[0]))
+def _plain(array: NDArray[Any], rule: str) -> NDArray[Any]:
+    """Python objects as int64 where all are integers, else float64; EvidenceError where some are no numbers."""
+    values = array.ravel().tolist()
+    odd = next((value for value in values if not isinstance(value, (int, float, np.number))), None)
+    if odd is not None or any(value is None for value in values):
+        raise EvidenceError(f"{rule}, but hold {odd!r}")
+    try:
+        whole = all(isinstance(value, (int, np.integer)) for value in values)
+        return array.astype(np.int64 if whole else np.float64)
+    except OverflowError:
+        raise EvidenceError(f"{rule}, but hold {max(values, key=abs)!r}") from None

@@ -189,7 +189,7 @@ class Scores:
 
     def _in_order(self) -> NDArray[Any]:
         """The samples in an order that depends on their content only: rows of scores and class."""
-        table = self.values.reshape(self.n, -1)
+        table = self.values if self.values.ndim == 2 else self.values[:, None]
         order = np.lexsort((*table.T, self.target))
         return np.column_stack((self.target[order].astype(table.dtype), table[order]))
 
@@ -298,10 +298,12 @@ class _Order(NamedTuple):
 
 
 def _order(scores: object, positive: object) -> _Order:
+    """Sort the samples by score, negative samples before positive ones among equals."""
     values, truth = as_floats(scores), to_numpy(positive)
     if truth.dtype.kind != "b":
         truth = whole_numbers(truth, "positive")
         check_range(truth, 2, "positive")
+        truth = truth.astype(np.bool_)
     check_same_length(truth, values, "scores")
     places: list[NDArray[Any]] = []
     ties: list[_Ties] = []
@@ -333,7 +335,7 @@ def _ties(ordered: NDArray[Any], hits: NDArray[np.bool_], where: NDArray[Any]) -
     return _Ties(starts[some], sizes[some], counts[some], members)
 
 
-def _packed_halves(values: NDArray[Any], truth: NDArray[Any]) -> list[NDArray[Any]]:
+def _packed_halves(values: NDArray[Any], truth: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Scores and labels as unsigned keys, those of the negative scores and then the others, unsorted.
 
     A float's bits grow with its magnitude. Without the sign there is room for the label in the lowest bit.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -67,6 +68,12 @@ def describe(verdict: Mapping[str, Any]) -> str:
     return text
 
 
+def scale(verdict: Mapping[str, Any]) -> str:
+    """The ends of a strip's scale in words, or nothing where it runs from 0 to 1."""
+    placed = strip(verdict)
+    return "" if (placed.lowest, placed.highest) == (0, 1) else f"{placed.lowest:g} to {placed.highest:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Axis:
     """Values to pixels: a linear or logarithmic scale between two ends, with its ticks."""
@@ -93,9 +100,12 @@ def curves(title: str, series: Sequence[Series], *, width: int = 520, height: in
     drawn = [Series(one.name, one.kind, _thinned(one.points)) for one in series]
     values = [value for one in drawn for _, raw in one.points if (value := drawable(raw)) is not None]
     epochs = [epoch for one in series for epoch, _ in one.points]
-    top, bottom, left, right = 22.0, height - 34.0, 46.0, width - 92.0
+    ends = [(last, one, _end_text(one)) for one in drawn if (last := _last(one)) is not None]
+    top, bottom, left = 22.0, height - 34.0, 46.0
+    right = width - 12 - 6.2 * max((len(text) for _, _, text in ends), default=0)
     y = _value_axis(values, bottom, top, most=3 if height < 150 else 5)
-    x = _epoch_axis(epochs, left, right)
+    x = _epoch_axis(epochs, left, max(right, left + width / 3), most=4 if width < 300 else 6)
+    right = x.end
     parts = [f"<title>{escape(_chart_title(title, series))}</title>"]
     for tick in y.ticks:
         at = _f(y(tick))
@@ -106,17 +116,24 @@ def curves(title: str, series: Sequence[Series], *, width: int = 520, height: in
     parts.append(f'<text class="tick middle" x="{_f((left + right) / 2)}" y="{_f(bottom + 30)}">epoch</text>')
     scale = ", logarithmic scale" if y.logarithmic else ""
     parts.append(f'<text class="name" x="0" y="11">{escape(title)}{scale}</text>')
-    ends = []
     for one in drawn:
         parts += _curve(one, x, y, top)
-        last = next(((epoch, at) for epoch, raw in reversed(one.points) if (at := drawable(raw)) is not None), None)
-        if last is not None:
-            ends.append((y(last[1]), one, f"{one.name} {number(last[1])}".strip(), x(last[0])))
-    for at, (_, one, text, _) in zip(_apart([end[0] for end in ends], top, bottom), ends, strict=True):
+    for at, (_, one, text) in zip(_apart([y(last) for last, _, _ in ends], top, bottom), ends, strict=True):
         parts.append(
             f'<text class="label {one.kind}" x="{_f(right + 8)}" y="{_f(at)}" dy=".32em">{escape(text)}</text>'
         )
     return f'<svg class="curves" viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
+
+
+def _last(one: Series) -> float | None:
+    """The last value of a curve that can be drawn."""
+    return next((value for _, raw in reversed(one.points) if (value := drawable(raw)) is not None), None)
+
+
+def _end_text(one: Series) -> str:
+    """What stands at a curve's end: its name and its last value, also where that is not finite."""
+    last = next((raw for _, raw in reversed(one.points) if raw is not None), None)
+    return f"{one.name} {number(last, 1.0)}".strip()
 
 
 def _curve(one: Series, x: Callable[[float], float], y: Callable[[float], float], top: float) -> list[str]:
@@ -171,13 +188,13 @@ def _value_axis(values: Sequence[float], start: float, end: float, *, most: int)
     return _Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
-def _epoch_axis(epochs: Sequence[float], start: float, end: float) -> _Axis:
+def _epoch_axis(epochs: Sequence[float], start: float, end: float, *, most: int) -> _Axis:
     """An axis of epochs, with ticks at whole numbers, the first and the last among them."""
     low, high = min(epochs, default=1), max(epochs, default=1)
     if low == high:
         return _Axis(low - 1, high + 1, start, end, [low])
-    step = max(1, ceil(_nice_step((high - low) / 6)))
-    between = [tick for tick in range(ceil(low / step) * step, floor(high) + 1, step)]
+    step = max(1, ceil(_nice_step((high - low) / most)))
+    between = range(ceil(low / step) * step, floor(high) + 1, step)
     inner = [tick for tick in between if tick - low > step * 0.6 and high - tick > step * 0.6]
     return _Axis(low, high, start, end, [low, *inner, high])
 
@@ -215,7 +232,7 @@ def _apart(places: Sequence[float], top: float, bottom: float) -> list[float]:
     """The places, moved as little as needed for labels not to cover each other."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     moved = list(places)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         moved[after] = max(moved[after], moved[before] + 14)
     limit = bottom
     for index in reversed(order):

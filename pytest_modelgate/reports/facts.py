@@ -42,6 +42,12 @@ def run_facts(report: Report) -> list[str]:
     return texts
 
 
+def confidence(report: Report) -> float | None:
+    """The confidence of all bounds in the report, or None where there are none or they differ."""
+    found = {verdict["confidence"] for verdict in report.verdicts if verdict["lower"] is not None}
+    return float(found.pop()) if len(found) == 1 else None
+
+
 def provenance(report: Report) -> list[tuple[str, str]]:
     """Where the report came from: names and values."""
     return [
@@ -60,7 +66,7 @@ def evaluation_title(row: Row) -> str:
 def evaluation_facts(row: Row) -> list[tuple[str, str]]:
     """The facts of an evaluation: names and values."""
     pairs = [("task", row["task"]), ("samples", count(row["n"]))]
-    if classes := num_classes(row):
+    if (classes := num_classes(row)) > 2:
         pairs.append(("classes", count(classes)))
     if (share := accuracy(row)) is not None:
         pairs.append(("accuracy", number(share, 1.0)))

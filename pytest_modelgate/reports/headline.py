@@ -62,7 +62,8 @@ def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
     expected = sum(verdict["expected"] for verdict in verdicts)
     if not expected:
         return f"Failed: {subject}, though {_all_green(verdicts)}."
-    return f"Failed: {subject}, though no gate is red but the {count(expected)} of {count(len(verdicts))} that were expected."
+    others = f"the {count(expected)} of {count(len(verdicts))} that were expected to be"
+    return f"Failed: {subject}, though no gate is red but {others}."
 
 
 def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pytest_modelgate.reports.report import Report
 
-_CONFUSIONS = 15
-_OPEN = 6
+_CONFUSIONS = 10
+_OPEN = 12
 _FILTER_FROM = 20
 _CHARTS = 9
 
@@ -52,6 +52,8 @@ def render(report: Report) -> str:
         few=_OPEN,
         provenance=facts.provenance(report),
         strip=lambda verdict: Markup(charts.gate_strip(verdict)),
+        scale=charts.scale,
+        confidence=facts.confidence(report),
         plural=plural,
     )
 
@@ -83,7 +85,7 @@ class _Evaluation:
     row: Mapping[str, Any]
     anchor: str
     title: str
-    facts: Sequence[tuple[str, str]]
+    pairs: Sequence[tuple[str, str]]
     matrix: matrices.HeatMap | None
     confusions: Sequence[matrices.Confusion]
     more: int
@@ -103,7 +105,7 @@ class _Training:
     row: Mapping[str, Any]
     anchor: str
     title: str
-    facts: Sequence[tuple[str, str]]
+    pairs: Sequence[tuple[str, str]]
     main: Markup | None
     small: Sequence[Markup]
     table: Sequence[facts.Course]
@@ -117,7 +119,7 @@ class _Training:
         drawn = []
         for group, members in list(groups.items())[:_CHARTS]:
             series = [charts.Series(course.part, course.part or "single", course.points) for course in members]
-            size = {} if group == "loss" else {"width": 300, "height": 140}
+            size = {} if group == "loss" else {"width": 240, "height": 130}
             drawn.append((group, markup(charts.curves(group, series, **size))))
         main = next((chart for group, chart in drawn if group == "loss"), None)
         small = [chart for group, chart in drawn if group != "loss"]

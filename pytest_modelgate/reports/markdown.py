@@ -1,13 +1,184 @@
-"""The report as Markdown."""
+"""The report as Markdown that reads well in a pull request or a job summary, and as plain text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pytest_modelgate.reports import facts, matrices
+from pytest_modelgate.reports.headline import is_unsure, unexpected
+from pytest_modelgate.reports.numbers import count, number, percent, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from pytest_modelgate.reports.report import Report
+
+_WHOLE_TABLE = 100
+_MOST_EXPLAINED = 50
+_MOST_EVIDENCE = 20
+_CONFUSIONS = 10
+
+_MARKUP = re.compile(r"[&<|`*\\~@$]|\](?=[(\[:])|:(?=//)|#(?=\d)|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown or HTML gives a meaning within a line; an underscore only at the edge of a word."""
 
 
 def render(report: Report) -> str:
-    """The report as GitHub-flavoured Markdown."""
-    return f"## {report.headline}\n"
+    """The report as GitHub-flavoured Markdown.
+
+    Whatever a user named is escaped. Of more than 100 gates, the green ones are folded away; of very many red gates
+    or evaluations the rest is counted, and the HTML report has them.
+    """
+    blocks = [f"## {text(report.headline)}", text(" · ".join(facts.run_facts(report)))]
+    blocks += _gates(report)
+    blocks += _explanations(unexpected(report.verdicts))
+    blocks += _folded_all("Evaluations", "evaluation", [_evaluation(one) for one in report.evaluations])
+    blocks += _folded_all("Training", "training run", [_training(one) for one in report.histories])
+    if report.provenance:
+        pairs = [(text(name), text(value)) for name, value in facts.provenance(report)]
+        blocks.append(_folded("Provenance", [_table(["", ""], pairs, "ll")]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def text(value: object) -> str:
+    """Words on one line, within a line, that Markdown and HTML shall not read as markup, mention or link.
+
+    >>> text("a|b `c` __init__ test_recall[1] >= .9 <b> [e](http://x) @you #12")
+    'a&#124;b &#96;c&#96; &#95;&#95;init&#95;&#95; test_recall[1] >= .9 &#60;b> [e&#93;(http&#58;//x) &#64;you &#35;12'
+    """
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(str(value).split()))
+
+
+def code(value: object) -> str:
+    """A name in code type, also within a table.
+
+    >>> code("recall['fraud'] >= 0.9"), code("a|b")
+    ("`recall['fraud'] >= 0.9`", '<code>a&#124;b</code>')
+    """
+    line = " ".join(str(value).split())
+    if line and not re.search(r"[`|\\]", line):
+        return f"`{line}`"
+    return f"<code>{text(line)}</code>"
+
+
+def _block(lines: Sequence[str]) -> str:
+    """Lines as they are, in a fence longer than any within them."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}text", *(part for line in lines for part in line.splitlines() or [""]), fence])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> str:
+    """A table; `align` has an l or r for each column."""
+    rules = ["---:" if side == "r" else "---" for side in align]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rules, *rows])
+
+
+def _folded(title: str, blocks: Sequence[str]) -> str:
+    summary = escape(" ".join(title.split()))
+    return "\n\n".join([f"<details><summary>{summary}</summary>", *blocks, "</details>"])
+
+
+def _gates(report: Report) -> list[str]:
+    if not report.verdicts:
+        return []
+    rows = [(verdict, _gate(verdict)) for verdict in report.verdicts]
+    if len(rows) <= _WHOLE_TABLE:
+        return [_gate_table([row for _, row in rows], report)]
+    greens = [row for verdict, row in rows if verdict["passed"] and not is_unsure(verdict)]
+    others = [row for verdict, row in rows if not verdict["passed"] or is_unsure(verdict)]
+    blocks = [_gate_table(others, report)] if others else []
+    return blocks + ([_folded(f"{plural(len(greens), 'green gate')}", [_gate_table(greens, report)])] if greens else [])
+
+
+def _gate_table(rows: Sequence[Sequence[str]], report: Report) -> str:
+    sure = facts.confidence(report)
+    allow = "The data allow" + (f" ({percent(sure)})" if sure is not None else "")
+    return _table(["Outcome", "Gate and test", "Estimate", allow, "Support"], rows, "llrlr")
+
+
+def _gate(verdict: Mapping[str, Any]) -> list[str]:
+    """The cells of a gate."""
+    bar, outcome = verdict["bar"], verdict["outcome"]
+    if not verdict["passed"]:
+        outcome = f"{outcome} (expected)" if verdict["expected"] else f"❌ **{outcome}**"
+    elif is_unsure(verdict):
+        outcome = f"⚠️ {outcome}"
+    if verdict["count"] > 1:
+        outcome += f" ×{count(verdict['count'])}"
+    bounded = verdict["lower"] is not None and verdict["upper"] is not None
+    support = count(verdict["support"])
+    return [
+        outcome,
+        f"{code(verdict['gate'])}<br>{_test(verdict)}",
+        number(verdict["estimate"], bar),
+        f"{number(verdict['lower'], bar)} to {number(verdict['upper'], bar)}" if bounded else "–",
+        support if verdict["hits"] is None else f"{count(verdict['hits'])} of {support}",
+    ]
+
+
+def _test(verdict: Mapping[str, Any]) -> str:
+    return "outside a test" if verdict["test"] is None else code(verdict["test"])
+
+
+def _explanations(red: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the red gates say for themselves."""
+    blocks = ["### Red gates"] if red else []
+    for verdict in red[:_MOST_EXPLAINED]:
+        blocks.append(f"**{text(verdict['explanation'])}** \\\n{_test(verdict)}")
+        if verdict["notes"]:
+            blocks.append(_block(verdict["notes"]))
+    if len(red) > _MOST_EXPLAINED:
+        blocks.append(f"And {plural(len(red) - _MOST_EXPLAINED, 'more red gate')}: see report.html.")
+    return blocks
+
+
+def _folded_all(title: str, noun: str, parts: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    if not parts:
+        return []
+    blocks = [f"### {title}"]
+    blocks += [
+        _folded(f"{index}. {name}", inner) for index, (name, inner) in enumerate(parts[:_MOST_EVIDENCE], start=1)
+    ]
+    if len(parts) > _MOST_EVIDENCE:
+        blocks.append(f"And {plural(len(parts) - _MOST_EVIDENCE, f'more {noun}')}: see report.html.")
+    return blocks
+
+
+def _evaluation(evaluation: Mapping[str, Any]) -> tuple[str, list[str]]:
+    blocks = [_facts(facts.evaluation_facts(evaluation))]
+    matrix = matrices.heat_map(evaluation)
+    if matrix is not None:
+        head = ["actual \\\\ predicted", *map(text, matrix.labels), "recall"]
+        lines = [
+            [text(one.label), *(count(cell.count) for cell in one.cells), number(one.recall, 1.0)]
+            for one in matrix.rows
+        ]
+        lines.append(["precision", *(number(precision, 1.0) for precision in matrix.precisions), ""])
+        blocks.append(_table(head, lines, "l" + "r" * (len(head) - 1)))
+    else:
+        largest, total = matrices.confusions(evaluation, _CONFUSIONS)
+        lines = [[text(one.actual), text(one.predicted), count(one.count), number(one.share)] for one in largest]
+        if lines:
+            blocks.append(f"The most frequent of {plural(total, 'kind')} of confusion:")
+            blocks.append(_table(["actual", "predicted", "samples", "of the actual class"], lines, "llrr"))
+    return facts.evaluation_title(evaluation), blocks
+
+
+def _training(row: Mapping[str, Any]) -> tuple[str, list[str]]:
+    def at(point: tuple[float, float] | None) -> str:
+        return "–" if point is None else f"{number(point[1], 1.0)} ({point[0]:g})"
+
+    lines = [
+        [code(one.name), number(one.first, 1.0), at(one.lowest), at(one.highest), number(one.last, 1.0)]
+        for one in facts.courses(row)
+    ]
+    blocks = [_facts(facts.history_facts(row))]
+    if lines:
+        blocks.append(_table(["value", "first", "lowest (epoch)", "highest (epoch)", "last"], lines, "lrrrr"))
+    return facts.history_title(row), blocks
+
+
+def _facts(pairs: Sequence[tuple[str, str]]) -> str:
+    return " · ".join(f"{text(name)} {text(value)}" for name, value in pairs)

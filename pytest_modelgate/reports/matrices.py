@@ -1,4 +1,4 @@
-"""Confusion matrices as the renderers show them: cells with their share of the actual class, or the largest confusions."""
+"""Confusion matrices as the renderers show them: all cells with their shares, or the most frequent confusions."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def heat_map(evaluation: Evaluation) -> HeatMap | None:
         support = sum(row)
         cells = [Cell(cell, cell / support if support else 0.0) for cell in row]
         rows.append(ClassRow(label, cells, support, cells[index].share if support else None))
-    predicted = [sum(column) for column in zip(*counts, strict=True)]
-    precisions = [counts[index][index] / total if total else None for index, total in enumerate(predicted)]
+    totals = [sum(column) for column in zip(*counts, strict=True)]
+    precisions = [counts[index][index] / total if total else None for index, total in enumerate(totals)]
     return HeatMap(labels, rows, precisions)
 
 

@@ -18,13 +18,11 @@ _SIGNED = ("mcc", "cohen_kappa")
 class Strip:
     """A verdict on its scale; every mark is a share of the scale's length, from 0 to 1, or None where it has none.
 
-    `lowest` and `highest` are the values at the scale's ends. `bounded` says that they are the metric's own ends,
-    else the scale was chosen to fit the values.
+    `lowest` and `highest` are the values at the scale's ends.
     """
 
     lowest: float
     highest: float
-    bounded: bool
     estimate: float | None
     lower: float | None
     upper: float | None
@@ -41,20 +39,18 @@ def strip(verdict: Mapping[str, Any]) -> Strip:
     values = {name: drawable(verdict[name]) for name in ("estimate", "lower", "upper", "bar")}
     known = [value for value in values.values() if value is not None]
     smallest, largest = min(known, default=0.0), max(known, default=1.0)
-    bounded = True
     if verdict["metric"] in _SIGNED and smallest >= -1 and largest <= 1:
         lowest, highest = -1.0, 1.0
     elif "loss" not in verdict["metric"] and smallest >= 0 and largest <= 1:
         lowest, highest = 0.0, 1.0
     else:
-        bounded = False
         highest = round_up(largest) if largest > 0 else 0.0
         lowest = -round_up(-smallest) if smallest < 0 else 0.0
         if lowest == highest:
             highest = lowest + 1.0
     length = highest - lowest
     marks = {name: None if value is None else (value - lowest) / length for name, value in values.items()}
-    return Strip(lowest=lowest, highest=highest, bounded=bounded, **marks)
+    return Strip(lowest=lowest, highest=highest, **marks)
 
 
 def drawable(value: Number) -> float | None:

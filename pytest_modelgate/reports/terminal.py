@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pytest_modelgate.reports.facts import confidence
 from pytest_modelgate.reports.numbers import count, number, percent
 from pytest_modelgate.reports.strip import strip
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 Style: TypeAlias = Literal["", "green", "red", "yellow", "bold"]
 
+_PLAIN: Style = ""
 _GAP = "  "
 _WIDEST_STRIP, _NARROWEST_STRIP = 20, 12
-_SHORTEST_TEST = 16
+_TEXTS = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,22 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
         unicode: whether the terminal can show more than ASCII; if not, everything else is escaped.
     """
     marks = _UNICODE if unicode else _ASCII
-    style: Style = {"passed": "green", "failed": "red"}.get(report.answer, "yellow")  # type: ignore[assignment]
+    style: Style = "green" if report.answer == "passed" else "red" if report.answer == "failed" else "yellow"
     lines: list[tuple[str, Style]] = [(line, style) for line in _wrapped(_printable(report.headline, unicode), width)]
     if not report.verdicts:
         return lines
-    rows = [_cells(verdict, marks, unicode) for verdict in report.verdicts]
-    tests, gates, values, outcomes = (max(_columns(row[column]) for row in rows) for column in range(4))
-    tests, gates, strips = _widths(width - values - outcomes - 4 * len(_GAP), max(tests, 4), max(gates, 4))
-    head = [_pad("test", tests), _pad("gate", gates), "value".rjust(values), _pad("", strips), "outcome"]
-    lines += [("", ""), (_GAP.join(head).rstrip(), "bold")]
-    for row, verdict in zip(rows, report.verdicts, strict=True):
-        test, gate, value, outcome = row
+    rows = [_row(verdict, marks, unicode) for verdict in report.verdicts]
+    tests, gates, values, outcomes = (
+        max(map(_columns, column)) for column in zip(*(row[1:] for row in rows), strict=True)
+    )
+    tests, gates, strips = _widths(width - values - outcomes - 5 * len(_GAP), max(tests, 4), max(gates, 4))
+    head = ["test".ljust(tests), "gate".ljust(gates), "value".rjust(values), "0" + "1".rjust(strips - 1), "outcome"]
+    lines += [("", ""), (_GAP + _GAP.join(head), "bold")]
+    module = None
+    for (file, test, gate, value, outcome), verdict in zip(rows, report.verdicts, strict=True):
+        if file != module:
+            module = file
+            lines.append((_keep_end(file, width, marks), ""))
         cells = [
             _pad(_keep_end(test, tests, marks), tests),
             _pad(_keep_ends(gate, gates, marks), gates),
@@ -65,26 +72,28 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
             _strip_text(verdict, strips, marks),
             outcome,
         ]
-        lines.append((_GAP.join(cells), _style(verdict)))
-    sure = {verdict["confidence"] for verdict in report.verdicts if verdict["lower"] is not None}
-    each_way = f" ({percent(sure.pop())} each way)" if len(sure) == 1 else ""
-    legend = f"{marks.estimate} estimate   {marks.span * 3} what the data allow{each_way}   {marks.bar} bar"
-    return [*lines, ("", ""), (legend, "")]
+        lines.append((_GAP + _GAP.join(cells), _style(verdict)))
+    return [*lines, ("", ""), *((line, _PLAIN) for line in _wrapped(_legend(report, marks), width))]
 
 
-def _cells(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str]:
-    """The texts of a row: test, gate, value and outcome."""
+def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str, str]:
+    """The texts of a row: file, test, gate, value and outcome."""
+    file, _, test = (verdict["test"] or "outside a test").partition("::")
     outcome = verdict["outcome"]
     if verdict["count"] > 1:
         outcome += f" {marks.times}{count(verdict['count'])}"
     if verdict["expected"]:
         outcome += " (expected)"
-    return (
-        _printable(verdict["test"] or marks.missing, unicode),
-        _printable(verdict["gate"], unicode),
-        number(verdict["estimate"], verdict["bar"], missing=marks.missing),
-        outcome,
-    )
+    value = number(verdict["estimate"], verdict["bar"], missing=marks.missing)
+    return _printable(file, unicode), _printable(test, unicode), _printable(verdict["gate"], unicode), value, outcome
+
+
+def _legend(report: Report, marks: _Marks) -> str:
+    sure = confidence(report)
+    each_way = "" if sure is None else f" ({percent(sure)} each way)"
+    others = any((one.lowest, one.highest) != (0, 1) for one in map(strip, report.verdicts))
+    ends = "  (losses: from 0 up)" if others else ""
+    return f"{marks.estimate} estimate  {marks.span * 3} what the data allow{each_way}  {marks.bar} bar{ends}"
 
 
 def _style(verdict: Mapping[str, Any]) -> Style:
@@ -95,13 +104,11 @@ def _style(verdict: Mapping[str, Any]) -> Style:
 
 
 def _widths(room: int, tests: int, gates: int) -> tuple[int, int, int]:
-    """How wide the columns test, gate and strip are: the strip gives way first, then the test, then the gate."""
-    for strips in range(_WIDEST_STRIP, _NARROWEST_STRIP, -1):
-        if tests + gates + strips <= room:
-            return tests, gates, strips
-    left = room - _NARROWEST_STRIP
-    tests = min(tests, max(left - gates, left * 2 // 5, _SHORTEST_TEST))
-    return tests, max(min(gates, left - tests), 1), _NARROWEST_STRIP
+    """How wide the columns test, gate and strip are, where the texts would fill `tests` and `gates` columns."""
+    strips = min(_WIDEST_STRIP, max(_NARROWEST_STRIP, room - _TEXTS, room - tests - gates))
+    left = room - strips
+    tests = min(tests, max(left - gates, left * 2 // 5))
+    return tests, max(min(gates, left - tests), 1), strips
 
 
 def _strip_text(verdict: Mapping[str, Any], cells: int, marks: _Marks) -> str:
@@ -179,12 +186,13 @@ def _keep_end(text: str, width: int, marks: _Marks) -> str:
 
 
 def _keep_ends(text: str, width: int, marks: _Marks) -> str:
-    """The text, shortened in the middle where it is too wide: a gate starts with its metric and ends with its bar."""
+    """The text, shortened before its last two words where it is too wide: a gate ends in its sign and its bar."""
     if _columns(text) <= width:
         return text
-    room = max(width - len(marks.ellipsis), 0)
-    tail = _end(text, min(room // 2, 12))
-    return _start(_start(text, room - _columns(tail)) + marks.ellipsis + tail, width)
+    words = text.rsplit(" ", 2)
+    tail = _end(f" {words[1]} {words[2]}" if len(words) == 3 else "", max(width - len(marks.ellipsis) - 6, 0))
+    head = _start(text, max(width - len(marks.ellipsis) - _columns(tail), 0))
+    return _start(head + marks.ellipsis + tail, width)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -167,8 +167,8 @@ def _tensor(values: Any, dtype: torch.dtype | None) -> torch.Tensor:
         tensor = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise EvidenceError(
-            f"data of type {type(values).__name__} cannot become a tensor ({error}); give numbers, "
-            "classes as indices from 0 on"
+            f"data of type {type(values).__name__} ({getattr(values, 'dtype', 'no dtype')}) cannot become a tensor; "
+            "give numbers, and classes as indices from 0 on"
         ) from error
     if dtype is not None and tensor.is_floating_point():
         return tensor.to(dtype)

@@ -163,7 +163,8 @@ def _fill(model: torch.nn.Module, weights: Mapping[str, torch.Tensor], file: Pat
 
 def _short(error: BaseException) -> str:
     """The first sentence of an error, without torch's advice to turn its safety off."""
-    return str(error).strip().split("\n")[0].split(". This")[0][:300]
+    text = str(error).strip().split("\n")[0].split(". This")[0][:300]
+    return text if " " in text else "it is damaged, empty, or no model file"
 
 
 def _is_weight(name: object, value: object) -> bool:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
+from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.metrics.losses import MeanLoss
 
 if TYPE_CHECKING:
@@ -95,12 +96,24 @@ class Loss:
         __tracebackhide__ = True
         self.hand_over(collector, *self.measure(outputs, targets), len(targets))
 
+    def failed(self, outputs: torch.Tensor, targets: torch.Tensor, error: Exception) -> EvidenceError:
+        """What to tell the user where a loss of torch's raised."""
+        why = str(error).strip().rstrip(".")
+        if isinstance(error, IndexError) and outputs.ndim == 2:
+            why += (
+                f"; the model tells {outputs.shape[1]} classes apart, so targets run from 0 to {outputs.shape[1] - 1}"
+            )
+        return EvidenceError(
+            f"the loss {self.name} failed on outputs of shape {list(outputs.shape)} and targets of shape "
+            f"{list(targets.shape)}: {why}"
+        )
+
     def hand_over(self, collector: Collector, losses: torch.Tensor, weights: torch.Tensor | None, samples: int) -> None:
         """Give the collector what `measure` gave for `samples` samples."""
         if losses.ndim == 0:
             collector.add_mean_loss(self.of_batch(float(losses), samples))
         else:
-            collector.add_loss(losses.cpu().numpy(), None if weights is None else weights.cpu().numpy())
+            collector.add_loss(to_numpy(losses), None if weights is None else to_numpy(weights))
 
     def measure(self, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The loss of each sample [n] and the weight [n] of each, or one number where the loss gives no more."""
@@ -110,10 +123,7 @@ class Loss:
         except (IndexError, RuntimeError, ValueError) as error:
             if self.kind is None:
                 raise  # the user's own loss: its own traceback says more
-            raise EvidenceError(
-                f"the loss {self.name} failed on outputs of shape {list(outputs.shape)} and targets of shape "
-                f"{list(targets.shape)}: {error}"
-            ) from error
+            raise self.failed(outputs, targets, error) from error
         if losses.ndim and len(losses) == len(targets):
             if losses.ndim > 1:
                 losses = losses.flatten(1)

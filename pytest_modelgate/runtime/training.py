@@ -182,10 +182,7 @@ class _Loop:
         except (IndexError, RuntimeError, ValueError) as error:
             if self.loss.kind is None:
                 raise  # the user's own loss: its own traceback says more
-            raise EvidenceError(
-                f"the loss {self.loss.name} failed on outputs of shape {list(outputs.shape)} and targets of shape "
-                f"{list(targets.shape)}: {error}"
-            ) from error
+            raise self.loss.failed(outputs, targets, error) from error
         mean: torch.Tensor = loss if loss.ndim == 0 else loss.mean()
         return mean
 

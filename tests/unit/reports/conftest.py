@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.reports.merge import build_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_modelgate.reports.report import Report
 
 SCRIPT = "<script>alert(1)</script>"
@@ -135,16 +132,26 @@ def journal() -> list[dict[str, Any]]:
         entry(
             f"{fraud}test_recall",
             "evaluation",
-            evaluation("e1", model="FraudNet", n=5000, counts=[[4892, 8], [88, 12]], loss={"name": "bce", "mean": 0.0931}),
+            evaluation(
+                "e1", model="FraudNet", n=5000, counts=[[4892, 8], [88, 12]], loss={"name": "bce", "mean": 0.0931}
+            ),
             phase="setup",
         ),
         entry(
             f"{fraud}test_recall",
             "verdict",
             verdict(
-                "recall", 0.12, label="fraud", outcome=Outcome.FAIL, hits=12, support=100, lower=0.0713, upper=0.1869,
+                "recall",
+                0.12,
+                label="fraud",
+                outcome=Outcome.FAIL,
+                hits=12,
+                support=100,
+                lower=0.0713,
+                upper=0.1869,
                 explanation="FAIL: recall of 'fraud' = 0.120 (12 of 100), required >= 0.900",
-                notes=FRAUD_NOTES, evidence="e1",
+                notes=FRAUD_NOTES,
+                evidence="e1",
             ),
         ),
         entry(
@@ -156,77 +163,220 @@ def journal() -> list[dict[str, Any]]:
             f"{fraud}test_precision_of_a_rare_class[threshold-0.3]",
             "verdict",
             verdict(
-                "precision", 0.6, label="fraud", outcome=Outcome.INCONCLUSIVE, hits=12, support=20, lower=0.3936,
-                upper=0.7840, bar=0.55, passed=True, evidence="e2", notes=("the data allow 0.394 to 0.784",),
+                "precision",
+                0.6,
+                label="fraud",
+                outcome=Outcome.INCONCLUSIVE,
+                hits=12,
+                support=20,
+                lower=0.3936,
+                upper=0.7840,
+                bar=0.55,
+                passed=True,
+                evidence="e2",
+                notes=("the data allow 0.394 to 0.784",),
                 explanation="INCONCLUSIVE (leans pass): precision of 'fraud' = 0.600 (12 of 20), required >= 0.550",
             ),
         ),
         entry(
             f"{fraud}test_precision_of_a_rare_class[threshold-0.3]",
             "evaluation",
-            evaluation("e2", model="FraudNet", n=5000, counts=[[4892, 8], [88, 12]], threshold=0.3,
-                       derivation=["at_threshold(0.3)"]),
+            evaluation(
+                "e2",
+                model="FraudNet",
+                n=5000,
+                counts=[[4892, 8], [88, 12]],
+                threshold=0.3,
+                derivation=["at_threshold(0.3)"],
+            ),
         ),
         entry(
             f"{fraud}test_the_old_model_is_caught",
             "verdict",
-            verdict("recall", 0.4, label="fraud", outcome=Outcome.FAIL, hits=40, lower=0.318, upper=0.487, evidence="e1"),
+            verdict(
+                "recall", 0.4, label="fraud", outcome=Outcome.FAIL, hits=40, lower=0.318, upper=0.487, evidence="e1"
+            ),
         ),
         entry(
             f"{fraud}test_nobody_defrauds",
             "verdict",
-            verdict("recall", None, label="fraud", outcome=Outcome.UNDEFINED, support=0,
-                    explanation="UNDEFINED: recall of 'fraud': no sample of class 'fraud' in 1,204, required >= 0.900"),
+            verdict(
+                "recall",
+                None,
+                label="fraud",
+                outcome=Outcome.UNDEFINED,
+                support=0,
+                explanation="UNDEFINED: recall of 'fraud': no sample of class 'fraud' in 1,204, required >= 0.900",
+            ),
         ),
         entry(
             f"{tumour}test_loss",
             "verdict",
-            verdict("loss", 0.0723, outcome=Outcome.INCONCLUSIVE, passed=True, bar=0.12, direction="at_most", support=143,
-                    explanation="INCONCLUSIVE (leans pass): mean binary cross entropy = 0.072, required <= 0.120"),
+            verdict(
+                "loss",
+                0.0723,
+                outcome=Outcome.INCONCLUSIVE,
+                passed=True,
+                bar=0.12,
+                direction="at_most",
+                support=143,
+                explanation="INCONCLUSIVE (leans pass): mean binary cross entropy = 0.072, required <= 0.120",
+            ),
         ),
-        entry(f"{tumour}test_loss", "evaluation",
-              evaluation("e3", model="TumourNet", n=143, labels=["benign", "malignant"], counts=[[88, 2], [1, 52]],
-                         loss={"name": "binary_cross_entropy_with_logits", "mean": 0.0723})),
         entry(
-            f"{tumour}test_recall_is_just_short", "verdict",
-            verdict("recall", 0.89996, label="malignant", outcome=Outcome.INCONCLUSIVE, passed=False, hits=22499,
-                    support=25000, lower=0.8968, upper=0.9031),
+            f"{tumour}test_loss",
+            "evaluation",
+            evaluation(
+                "e3",
+                model="TumourNet",
+                n=143,
+                labels=["benign", "malignant"],
+                counts=[[88, 2], [1, 52]],
+                loss={"name": "binary_cross_entropy_with_logits", "mean": 0.0723},
+            ),
         ),
         entry(
-            f"{tumour}test_any_confusion_matrix", "verdict",
-            verdict("mcc", 0.61, bar=0.3, support=57), hypothesis=True,
+            f"{tumour}test_recall_is_just_short",
+            "verdict",
+            verdict(
+                "recall",
+                0.89996,
+                label="malignant",
+                outcome=Outcome.INCONCLUSIVE,
+                passed=False,
+                hits=22499,
+                support=25000,
+                lower=0.8968,
+                upper=0.9031,
+            ),
+        ),
+        entry(
+            f"{tumour}test_any_confusion_matrix",
+            "verdict",
+            verdict("mcc", 0.61, bar=0.3, support=57),
+            hypothesis=True,
         ),
         *[
-            entry(f"tests/models/test_digits.py::test_every_class[{digit}]", "verdict",
-                  verdict("recall", digits[digit][digit] / sum(digits[digit]), label=digit, hits=digits[digit][digit],
-                          support=sum(digits[digit]), lower=0.93, upper=0.99, bar=0.9, evidence="e4"))
+            entry(
+                f"tests/models/test_digits.py::test_every_class[{digit}]",
+                "verdict",
+                verdict(
+                    "recall",
+                    digits[digit][digit] / sum(digits[digit]),
+                    label=digit,
+                    hits=digits[digit][digit],
+                    support=sum(digits[digit]),
+                    lower=0.93,
+                    upper=0.99,
+                    bar=0.9,
+                    evidence="e4",
+                ),
+            )
             for digit in range(10)
         ],
-        entry("tests/models/test_digits.py::test_every_class[0]", "evaluation",
-              evaluation("e4", model="DigitsNet", task="multiclass", n=1800, labels=list(range(10)), counts=digits,
-                         threshold=None, loss={"name": "cross_entropy", "mean": 0.0514})),
-        entry("tests/models/test_birds.py::test_macro_recall", "evaluation",
-              evaluation("e5", model="BirdNet", task="multiclass", n=6000, labels=[f"species {i}" for i in range(120)],
-                         counts=None, threshold=None,
-                         cells=[[i, j, cell] for i, row in enumerate(birds) for j, cell in enumerate(row) if cell])),
-        entry("tests/models/test_birds.py::test_macro_recall", "verdict",
-              verdict("recall", 0.843, average="macro", bar=0.8, support=6000, outcome=Outcome.INCONCLUSIVE, passed=True,
-                      gate="macro recall >= 0.8", evidence="e5")),
-        entry("tests/models/test_prices.py::test_error", "evaluation",
-              evaluation("e6", model="PriceNet", task="regression", n=442, labels=None, counts=None, threshold=None,
-                         loss={"name": "mse", "mean": math.nan})),
-        entry("tests/models/test_prices.py::test_error", "verdict",
-              verdict("loss", math.nan, outcome=Outcome.FAIL, bar=3000.0, direction="at_most", support=442, evidence="e6",
-                      explanation="FAIL: mean squared error is nan, required <= 3000.000")),
-        entry("tests/models/test_prices.py::test_error", "history", history("h2", broken, model="PriceNet", loss="mse")),
+        entry(
+            "tests/models/test_digits.py::test_every_class[0]",
+            "evaluation",
+            evaluation(
+                "e4",
+                model="DigitsNet",
+                task="multiclass",
+                n=1800,
+                labels=list(range(10)),
+                counts=digits,
+                threshold=None,
+                loss={"name": "cross_entropy", "mean": 0.0514},
+            ),
+        ),
+        entry(
+            "tests/models/test_birds.py::test_macro_recall",
+            "evaluation",
+            evaluation(
+                "e5",
+                model="BirdNet",
+                task="multiclass",
+                n=6000,
+                labels=[f"species {i}" for i in range(120)],
+                counts=None,
+                threshold=None,
+                cells=[[i, j, cell] for i, row in enumerate(birds) for j, cell in enumerate(row) if cell],
+            ),
+        ),
+        entry(
+            "tests/models/test_birds.py::test_macro_recall",
+            "verdict",
+            verdict(
+                "recall",
+                0.843,
+                average="macro",
+                bar=0.8,
+                support=6000,
+                outcome=Outcome.INCONCLUSIVE,
+                passed=True,
+                gate="macro recall >= 0.8",
+                evidence="e5",
+            ),
+        ),
+        entry(
+            "tests/models/test_prices.py::test_error",
+            "evaluation",
+            evaluation(
+                "e6",
+                model="PriceNet",
+                task="regression",
+                n=442,
+                labels=None,
+                counts=None,
+                threshold=None,
+                loss={"name": "mse", "mean": math.nan},
+            ),
+        ),
+        entry(
+            "tests/models/test_prices.py::test_error",
+            "verdict",
+            verdict(
+                "loss",
+                math.nan,
+                outcome=Outcome.FAIL,
+                bar=3000.0,
+                direction="at_most",
+                support=442,
+                evidence="e6",
+                explanation="FAIL: mean squared error is nan, required <= 3000.000",
+            ),
+        ),
+        entry(
+            "tests/models/test_prices.py::test_error", "history", history("h2", broken, model="PriceNet", loss="mse")
+        ),
         entry("tests/models/test_prices.py::test_error", "history", history("h3", [{"epoch": 1, "train_loss": 0.4}])),
-        entry(f"tests/models/test_names.py::test_hostile[{SCRIPT}]", "verdict",
-              verdict("recall", 0.97, label=SCRIPT, slice=PIPE, evidence="e7", explanation=f"PASS: {SCRIPT} {PIPE}",
-                      notes=("```", SCRIPT, PIPE))),
-        entry(f"tests/models/test_names.py::test_hostile[{SCRIPT}]", "evaluation",
-              evaluation("e7", model=f"{SCRIPT}{PIPE}", labels=[SCRIPT, "日本語のとても長いラベル"], loss={"name": PIPE, "mean": 1.5})),
-        entry("tests/models/test_names.py::test_unicode[日本語-größe]", "verdict",
-              verdict("recall", 1.0, label="größe", hits=300, support=300, lower=0.9901, upper=1.0)),
+        entry(
+            f"tests/models/test_names.py::test_hostile[{SCRIPT}]",
+            "verdict",
+            verdict(
+                "recall",
+                0.97,
+                label=SCRIPT,
+                slice=PIPE,
+                evidence="e7",
+                explanation=f"PASS: {SCRIPT} {PIPE}",
+                notes=("```", SCRIPT, PIPE),
+            ),
+        ),
+        entry(
+            f"tests/models/test_names.py::test_hostile[{SCRIPT}]",
+            "evaluation",
+            evaluation(
+                "e7",
+                model=f"{SCRIPT}{PIPE}",
+                labels=[SCRIPT, "日本語のとても長いラベル"],
+                loss={"name": PIPE, "mean": 1.5},
+            ),
+        ),
+        entry(
+            "tests/models/test_names.py::test_unicode[日本語-größe]",
+            "verdict",
+            verdict("recall", 1.0, label="größe", hits=300, support=300, lower=0.9901, upper=1.0),
+        ),
     ]
     repeated = [line for line in lines if line["hypothesis"]] * 36
     return [{**line, "sequence": index} for index, line in enumerate(lines + repeated)]
@@ -240,9 +390,7 @@ def sample_report() -> Report:
     lines = journal()
     order = list(dict.fromkeys(line["test"] for line in lines))
     outcomes = {test: "failed" if test.endswith(FAILED) else "passed" for test in order}
-    return build_report(
-        lines, order=order, outcomes=outcomes, why_incomplete=None, failed=True, provenance=PROVENANCE
-    )
+    return build_report(lines, order=order, outcomes=outcomes, why_incomplete=None, failed=True, provenance=PROVENANCE)
 
 
 @pytest.fixture(scope="session")
