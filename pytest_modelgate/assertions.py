@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,7 +65,7 @@ def settle(make: Callable[[], _Judge], evidence: Evidence) -> Verdict:
     if not verdict.passed:
         raise GateFailure(verdict)
     if verdict.outcome is not Outcome.PASS and verdict.if_unsure == "warn":
-        warnings.warn(str(verdict), ModelgateWarning, stacklevel=3)
+        warnings.warn(str(verdict), ModelgateWarning, stacklevel=_depth())
     return verdict
 
 
@@ -185,6 +186,14 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
         "Keyword arguments, errors and the returned `Verdict` are those of `assert_metric`."
     )
     return helper
+
+
+def _depth() -> int:
+    """How many frames above `settle` the user's line stands, counted as `warnings` counts them."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"] == __name__:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def _known(metric: str, parameters: dict[str, float]) -> dict[str, float]:

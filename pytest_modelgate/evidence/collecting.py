@@ -5,6 +5,8 @@ Batches are kept as they come and counted together in chunks: counting each smal
 
 from __future__ import annotations
 
+from math import prod
+from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -66,11 +68,10 @@ class Collector:
                 task = "regression"
             else:
                 raise EvidenceError(f"task={task!r} and outputs={outputs!r} do not fit: 'values' are for 'regression'")
-        check_threshold(threshold)
         self.outputs: Any = outputs
         self.task: Any = task
         self.labels = None if labels is None else check_labels(labels)
-        self.threshold = threshold
+        self.threshold = check_threshold(threshold)
         self.keep = keep
         self.n = 0
         self._model = model
@@ -87,8 +88,14 @@ class Collector:
         self._losses: list[Any] = []
         self._loss_weights: list[Any] = []
 
+    @property
+    def named_by_integers(self) -> bool:
+        """Whether integer targets are names, not indices: labels such as (3, 5)."""
+        labels = self.labels or ()
+        return any(isinstance(label, int) for label in labels) and labels != tuple(range(len(labels)))
+
     def encode_target(self, target: Any) -> NDArray[Any]:
-        """Targets that may be names out of `labels`, as an array of indices."""
+        """Targets as an array of indices: names out of `labels` are looked up, which integers are where labels are."""
         array = to_numpy(target)
         if self.outputs in ("values", "labels"):
             return array
@@ -98,7 +105,20 @@ class Collector:
 
     def add(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
         """One batch: outputs [n], [n, 1] or [n, K], targets [n] or [n, 1]."""
-        columns = self._shape(outputs, target)
+        columns = self.check_shapes(outputs.shape, target.shape)
+        self.n += len(target)
+        self._pending.append((_detached(outputs), _detached(target)))
+        self._pending_samples += len(target)
+        if self._pending_samples >= _FLUSH_SAMPLES or self._pending_samples * columns >= _FLUSH_NUMBERS:
+            self._flush()
+
+    def check_shapes(self, outputs: Sequence[int], target: Sequence[int]) -> int:
+        """How many columns a batch's outputs have (1 for [n] and [n, 1]), given both shapes.
+
+        Raises:
+            EvidenceError: outputs and targets do not fit together, or not to the batches before.
+        """
+        columns = self._columns_of(outputs, target)
         if self._columns is None:
             self._begin(columns)
         elif columns != self._columns:
@@ -106,21 +126,21 @@ class Collector:
                 f"a batch has outputs for {columns} classes, the batches before it for {self._columns}; "
                 "the model must give one shape"
             )
-        self.n += len(target)
-        self._pending.append((_detached(outputs), _detached(target)))
-        self._pending_samples += len(target)
-        if self._pending_samples >= _FLUSH_SAMPLES or self._pending_samples * max(columns, 1) >= _FLUSH_NUMBERS:
-            self._flush()
+        return columns
 
-    def add_decided(self, preds: NDArray[Any], ranks: NDArray[Any], target: NDArray[Any], num_classes: int) -> None:
-        """A batch of many classes that was decided elsewhere: predicted class, rank of the target, target, each [n]."""
-        if self._columns is None:
-            self._begin(num_classes)
-        self._like_probabilities = False
+    def add_decided(
+        self, preds: NDArray[Any], ranks: NDArray[Any], target: NDArray[Any], *, like_probabilities: bool
+    ) -> None:
+        """A batch of many classes, whose shapes were checked, that was decided elsewhere: all [n].
+
+        `preds` is the predicted class, `ranks` the target's rank; `like_probabilities` tells whether the outputs
+        could be probabilities.
+        """
+        self._like_probabilities = self._like_probabilities and like_probabilities
         self.n += len(target)
-        self._counts = self._counts + labels_to_counts(target, preds, num_classes)
+        self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
         if self.keep != "counts":
-            self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=num_classes)
+            self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
 
     def add_loss(self, values: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
         """The losses of a batch [n], each times its weight, and the weights [n] that the mean divides by."""
@@ -145,6 +165,8 @@ class Collector:
         if self.outputs == "labels":
             preds, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
             matrix = ConfusionMatrix.from_labels(target=target, preds=preds, labels=self.labels)
+            if self.task == "binary" and matrix.num_classes > 2:
+                raise EvidenceError(f"task='binary', but there are {matrix.num_classes} classes")
             self.task = self.task or ("binary" if matrix.num_classes == 2 else "multiclass")
             self._kept = []
         elif self.task != "regression":
@@ -160,7 +182,7 @@ class Collector:
             n=self.n,
             outputs=self.outputs,
             matrix=matrix,
-            threshold=float(self.threshold) if self._thresholded else None,
+            threshold=self.threshold if self._thresholded else None,
             mean_loss=self._mean_loss,
             ranks=None if isinstance(self._rank_counts, int) else RankCounts(self._rank_counts),
             scores=scores,
@@ -171,28 +193,26 @@ class Collector:
     def _thresholded(self) -> bool:
         return bool(self.task == "binary" and self.outputs != "labels")
 
-    def _shape(self, outputs: NDArray[Any], target: NDArray[Any]) -> int:
-        """How many columns the outputs have (1 for [n] and [n, 1]); raises where outputs and targets do not fit."""
-        if outputs.ndim == 0 or target.ndim == 0 or len(outputs) != len(target):
+    def _columns_of(self, outputs: Sequence[int], target: Sequence[int]) -> int:
+        if not outputs or not target or outputs[0] != target[0]:
             raise EvidenceError(
-                f"outputs of shape {list(outputs.shape)} and targets of shape {list(target.shape)} do not fit: "
+                f"outputs of shape {list(outputs)} and targets of shape {list(target)} do not fit: "
                 "give one output (or row of outputs) and one target a sample"
             )
         if self.outputs == "values":
             return 1
-        if target.ndim > 1 and target.size != len(target):
+        if prod(target[1:]) != 1:
             raise EvidenceError(
-                f"targets of shape {list(target.shape)} are not one class a sample; give class indices [N] "
+                f"targets of shape {list(target)} are not one class a sample; give class indices [N] "
                 "(evaluate several labels a sample one at a time)"
             )
-        if outputs.ndim == 1 or outputs.size == len(outputs):
-            return 1
-        if outputs.ndim > 2 or self.outputs == "labels":
+        columns = prod(outputs[1:])
+        if columns != 1 and (len(outputs) > 2 or self.outputs == "labels"):
             raise EvidenceError(
-                f"outputs of shape {list(outputs.shape)} are not {self.outputs} of one sample a row; "
+                f"outputs of shape {list(outputs)} are not {self.outputs} of one sample a row; "
                 + ("give class indices [N]" if self.outputs == "labels" else "give [N], [N, 1] or [N, K]")
             )
-        return int(outputs.shape[1])
+        return columns
 
     def _begin(self, columns: int) -> None:
         """The first batch decides the task and the number of classes."""
@@ -279,10 +299,11 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def check_threshold(threshold: float) -> None:
-    """An `EvidenceError` unless the threshold is a number from 0 to 1."""
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+def check_threshold(threshold: float) -> float:
+    """The threshold as a float; an `EvidenceError` unless it is a number from 0 to 1."""
+    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not 0 <= threshold <= 1:
         raise EvidenceError(f"threshold={threshold!r} is not a probability; give a number from 0 to 1")
+    return float(threshold)
 
 
 _LIKE_PROBABILITIES = (

@@ -81,7 +81,8 @@ class Evaluation:
         """The evidence of predictions that any framework made.
 
         Args:
-            target: the true classes [N], as indices or as names out of `labels`; numbers [N] for `outputs="values"`.
+            target: the true classes [N], as indices or as names out of `labels` (where labels are integers, integers
+                are names); numbers [N] for `outputs="values"`.
             preds: with "logits" or "probabilities" scores [N] or [N, 1] of the last of two classes, or [N, K];
                 with "labels" the predicted classes [N]; with "values" numbers [N].
             outputs: what `preds` are; it is never guessed.
@@ -197,13 +198,13 @@ class Evaluation:
             raise EvidenceError(f"at_threshold needs scores of two classes; these are {self.task} {self.outputs}")
         if self.scores is None:
             raise EvidenceError(self._not_kept("at_threshold", "scores"))
-        check_threshold(threshold)
+        threshold = check_threshold(threshold)
         positive = decide(self.scores.values, threshold, self.outputs)
         counts = labels_to_counts(self.scores.target, positive.view(np.uint8), 2)
         return replace(
             self,
             matrix=ConfusionMatrix(counts, self.labels),
-            threshold=float(threshold),
+            threshold=threshold,
             origin=replace(self.origin, steps=(*self.origin.steps, f"at_threshold({threshold!r})")),
         )
 

@@ -11,7 +11,16 @@ from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import BarError, MetricError, did_you_mean
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
 from pytest_modelgate.gates.verdict import Outcome, Verdict
-from pytest_modelgate.gates.wording import SIGNS, allowed, gate_text, hidden_by_accuracy, majority, number, subject
+from pytest_modelgate.gates.wording import (
+    SIGNS,
+    allowed,
+    gate_text,
+    hidden_by_accuracy,
+    majority,
+    number,
+    percent,
+    subject,
+)
 from pytest_modelgate.metrics.registry import get_metric
 from pytest_modelgate.statistics.proportions import clopper_pearson, tail_at_least, tail_at_most
 
@@ -70,6 +79,7 @@ class Gate:
         object.__setattr__(self, self.direction, bar)
         check_confidence(self.confidence)
         check_if_unsure(self.if_unsure)
+        object.__setattr__(self, "parameters", dict(self.parameters))
         for name in self.parameters:
             if name not in metric.parameters:
                 takes = f"takes {', '.join(metric.parameters)}" if metric.parameters else "takes no parameter"
@@ -234,6 +244,6 @@ def check_bar(bar: object, lowest: float, highest: float, name: str) -> float:
     if not math.isfinite(bar):
         raise BarError(f"the bar of {name} is {bar}: nothing can be judged against it")
     if not lowest <= bar <= highest:
-        meant = f"; was {bar / 100:.2f} meant?" if highest == 1 and 1 < bar <= 100 else ""
+        meant = f"; was {percent(bar)} meant?" if highest == 1 and 1 < bar <= 100 else ""
         raise BarError(f"a bar of {bar:g} is outside the range of {name}, {lowest:g} to {highest:g}{meant}")
     return bar

@@ -30,6 +30,15 @@ def number(value: float, *others: float) -> str:
     return repr(value)
 
 
+def percent(value: float) -> str:
+    """A percentage as a share, with two decimals or as many more as it has.
+
+    >>> percent(90), percent(99.95)
+    ('0.90', '0.9995')
+    """
+    return f"{value / 100:.2f}" if round(value) == value else f"{value / 100:.10g}"
+
+
 def subject(metric: Metric, *, label: Label | None, average: str | None, parameters: Mapping[str, float]) -> str:
     """What was measured, in words: "recall of 'fraud'", "macro F1", "top-k accuracy (k=3)"."""
     text = metric.title

@@ -18,10 +18,12 @@ def to_numpy(values: object) -> NDArray[Any]:
     Known by its `detach` method, so torch need not be importable. bfloat16, which numpy lacks, becomes float32.
 
     Raises:
-        EvidenceError: where rows have different lengths.
+        EvidenceError: where rows have different lengths, or values are masked.
     """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise EvidenceError("masked values can be neither counted nor left out silently: drop these samples first")
     if isinstance(values, np.ndarray):
-        return values
+        return np.asarray(values)
     detach = getattr(values, "detach", None)
     if callable(detach):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
@@ -17,7 +18,7 @@ from pytest_modelgate.metrics.labels import count_classes, holds_names, sorted_n
 from pytest_modelgate.metrics.labels import index_of as index_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -52,9 +53,9 @@ class ConfusionMatrix:
 
     >>> matrix = ConfusionMatrix([[45, 5], [10, 40]], labels=("ok", "fraud"))
     >>> print(matrix)
-                   predicted ok   predicted fraud
-    actual ok                45                 5
-    actual fraud             10                40
+                    predicted ok   predicted fraud
+    actual ok                 45                 5
+    actual fraud              10                40
     >>> matrix.metric("recall", label="fraud")
     0.8
     >>> (matrix + matrix).n
@@ -70,9 +71,9 @@ class ConfusionMatrix:
         object.__setattr__(self, "labels", check_labels(range(len(table)) if labels is None else labels, len(table)))
 
     @classmethod
-    def zeros(cls, labels: int | Iterable[Label]) -> ConfusionMatrix:
+    def zeros(cls, labels: SupportsIndex | Iterable[Label]) -> ConfusionMatrix:
         """No samples yet, for so many classes or for these: the start of a sum."""
-        names = check_labels(range(labels) if isinstance(labels, int) else labels)
+        names = check_labels(labels if isinstance(labels, Iterable) else range(labels))
         return cls(np.zeros((len(names), len(names)), dtype=np.int64), names)
 
     @classmethod
@@ -252,7 +253,7 @@ class ConfusionMatrix:
         lines += [[f"actual {name}", *map(str, row)] for name, row in zip(names, self.counts.tolist(), strict=True)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
-            "   ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
+            "   ".join([line[0].ljust(widths[0] + 1), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
         )
 
     def _most_frequent_confusions(self) -> str:

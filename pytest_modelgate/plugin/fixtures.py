@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate import recording
+from pytest_modelgate.exceptions import DeviceError
 from pytest_modelgate.plugin.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def modelgate_device(request: FixtureRequest) -> torch.device:
     """The torch device of `--modelgate-device`: by default the accelerator where there is one, else the CPU."""
     from pytest_modelgate.runtime.devices import resolve_device
 
-    return resolve_device(request.config.stash[OPTIONS].device)
+    try:
+        return resolve_device(request.config.stash[OPTIONS].device)
+    except DeviceError as error:
+        absent = str(error)
+    pytest.fail(f"DeviceError: {absent}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,6 @@ class Recorder:
             self._sequence += 1
             line = json.dumps(entry | {"sequence": self._sequence}, ensure_ascii=False, allow_nan=False)
             if self._file is None and self._journal is not None:
-                self._journal.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._journal.open("w", encoding="utf-8")
             if self._file is not None:
                 self._file.write(line + "\n")

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelgate.exceptions import ModelgateError
 from pytest_modelgate.plugin.provenance import provenance
-from pytest_modelgate.reports.files import write_reports
+from pytest_modelgate.reports.files import cannot_write, make_folder, write_reports
 from pytest_modelgate.reports.merge import build_report
 from pytest_modelgate.reports.terminal import summary_lines
 
@@ -44,6 +44,7 @@ class Reporter:
         self._started = datetime.now(timezone.utc)
         self._report: Report | None = None
         self._error: str | None = None
+        self._begun = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -68,10 +69,18 @@ class Reporter:
         self._order = self._order or [item.nodeid for item in getattr(session, "items", ())]
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> None:
-        """An old report must not be taken for this run's, should this run be killed."""
-        for name in _FILES:
-            (self._folder / name).unlink(missing_ok=True)
+    def pytest_collection(self) -> None:
+        """Make the folder before any work is done, and take an older report away, lest it be taken for this run's."""
+        try:
+            make_folder(self._folder)
+            self.journal.mkdir()
+            for name in _FILES:
+                (self._folder / name).unlink(missing_ok=True)
+        except ModelgateError as error:
+            raise pytest.UsageError(str(error)) from None
+        except OSError as error:
+            raise pytest.UsageError(cannot_write(self._folder, error)) from None
+        self._begun = True
 
     def pytest_runtest_logreport(self, report: TestReport) -> None:
         outcome = _outcome(report)
@@ -82,6 +91,8 @@ class Reporter:
     def pytest_sessionfinish(self, session: Session, exitstatus: int) -> Generator[None, None, None]:
         """After xdist's workers have ended, and before the terminal's summary."""
         yield
+        if not self._begun:
+            return
         status = int(exitstatus)
         self._report = build_report(
             self._entries(),

@@ -118,10 +118,10 @@ def curves(title: str, series: Sequence[Series], *, width: int = 520, height: in
     parts.append(f'<text class="name" x="0" y="11">{escape(title)}{scale}</text>')
     for one in drawn:
         parts += _curve(one, x, y, top)
-    for at, (_, one, text) in zip(_apart([y(last) for last, _, _ in ends], top, bottom), ends, strict=True):
-        parts.append(
-            f'<text class="label {one.kind}" x="{_f(right + 8)}" y="{_f(at)}" dy=".32em">{escape(text)}</text>'
-        )
+    places = _apart([y(last) for last, _, _ in ends], top, bottom)
+    for place, (_, curve, text) in zip(places, ends, strict=True):
+        where = f'x="{_f(right + 8)}" y="{_f(place)}" dy=".32em"'
+        parts.append(f'<text class="label {curve.kind}" {where}>{escape(text)}</text>')
     return f'<svg class="curves" viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
 
 
@@ -172,7 +172,7 @@ def _chart_title(title: str, series: Sequence[Series]) -> str:
 
 
 def _value_axis(values: Sequence[float], start: float, end: float, *, most: int) -> _Axis:
-    """An axis that holds the values: within [0, 1] where they are, from 0 where none is negative."""
+    """An axis that holds the values: from 0 where none is negative, logarithmic where they span a wide range."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low > 0 and high / low > _LOG_FROM:
         powers = range(floor(log10(low)), ceil(log10(high)) + 1)
@@ -180,8 +180,8 @@ def _value_axis(values: Sequence[float], start: float, end: float, *, most: int)
         step = ceil(len(ticks) / most)
         return _Axis(ticks[0], ticks[-1], start, end, ticks[::step], True)
     low = min(low, 0.0)
-    if high <= low:
-        high = low + 1.0
+    if high - low <= 1e-6 * abs(low):
+        high = 0.0 if low else 1.0
     step_length = _nice_step((high - low) / (most - 1))
     first, last = floor(low / step_length), ceil(high / step_length - 1e-9)
     ticks = [index * step_length for index in range(first, last + 1)]

@@ -84,8 +84,8 @@ def history_title(row: Row) -> str:
 
 def history_facts(row: Row) -> list[tuple[str, str]]:
     """The facts of a training run: names and values."""
-    pairs = [("epochs", count(len(row["epochs"])))]
-    return pairs + [(name, str(row[name])) for name in ("loss", "seed", "device") if row[name] is not None]
+    known = [(name, row.get(name)) for name in ("loss", "seed", "device", "threads")]
+    return [("epochs", count(len(row["epochs"]))), *((name, str(value)) for name, value in known if value is not None)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,22 @@ def write_reports(report: Report, directory: str | os.PathLike[str]) -> list[Pat
     A folder that is made here gets a `.gitignore` that keeps all of it out of the repository.
     Raises `ModelgateError` that names the path where a file or the folder cannot be written.
     """
-    folder = Path(directory)
+    folder = make_folder(directory)
     texts = {"report.json": report.to_json(), "report.md": markdown.render(report), "report.html": html.render(report)}
+    return [_write(folder / name, text) for name, text in texts.items()]
+
+
+def make_folder(directory: str | os.PathLike[str]) -> Path:
+    """The folder, made where it is not there yet; `ModelgateError` where it cannot be."""
+    folder = Path(directory)
     try:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelgateError(_cannot_write(folder, error)) from error
+        raise ModelgateError(cannot_write(folder, error)) from error
     if is_new:
         _write(folder / ".gitignore", "*\n")
-    return [_write(folder / name, text) for name, text in texts.items()]
+    return folder
 
 
 def _write(path: Path, text: str) -> Path:
@@ -47,7 +53,7 @@ def _write(path: Path, text: str) -> Path:
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise ModelgateError(_cannot_write(path, error)) from error
+        raise ModelgateError(cannot_write(path, error)) from error
     return path
 
 
@@ -58,6 +64,7 @@ def _umask() -> int:
     return mask
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def cannot_write(path: Path, error: OSError) -> str:
+    """What to tell the user."""
     reason = error.strerror or str(error)
     return f"cannot write the report to {path} ({reason}): choose another folder with --modelgate-report-dir"

@@ -54,8 +54,8 @@ def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
 def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
     red, failures = unexpected(verdicts), _failures(tests)
     if red:
-        others = tests["failed"] + tests["error"] > len({verdict["test"] for verdict in red})
-        return f"Failed: {_reds(red, len(verdicts))}{f'; {failures} in all' if others else ''}."
+        more = tests["failed"] + tests["error"] > len({verdict["test"] for verdict in red})
+        return f"Failed: {_reds(red, len(verdicts))}{f'; {failures} in all' if more else ''}."
     subject = failures or "pytest ended with an error, and no test failed"
     if not verdicts:
         return f"Failed: {subject}, and no gate was judged."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.reports.report import Report
 
 _CONFUSIONS = 10
-_OPEN = 12
+_OPEN = 24
 _FILTER_FROM = 20
 _CHARTS = 9
 
@@ -50,6 +50,7 @@ def render(report: Report) -> str:
         evaluations=[_Evaluation.of(one, anchors[one["key"]]) for one in report.evaluations],
         histories=[_Training.of(one, anchors[one["key"]], Markup) for one in report.histories],
         few=_OPEN,
+        wanted={gate.anchor for gate in gates if gate.kind == "red"},
         provenance=facts.provenance(report),
         strip=lambda verdict: Markup(charts.gate_strip(verdict)),
         scale=charts.scale,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.reports import facts, matrices
@@ -76,8 +75,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> st
 
 
 def _folded(title: str, blocks: Sequence[str]) -> str:
-    summary = escape(" ".join(title.split()))
-    return "\n\n".join([f"<details><summary>{summary}</summary>", *blocks, "</details>"])
+    return "\n\n".join([f"<details><summary>{text(title)}</summary>", *blocks, "</details>"])
 
 
 def _gates(report: Report) -> list[str]:

@@ -1,4 +1,4 @@
-"""The summary for the terminal: the headline, then a line for each gate."""
+"""The summary for the terminal: the headline, then a line for each gate under its file or test."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Style: TypeAlias = Literal["", "green", "red", "yellow", "bold"]
 
 _PLAIN: Style = ""
+_HEAD = ("test", "gate", "value", "outcome")
 _GAP = "  "
 _WIDEST_STRIP, _NARROWEST_STRIP = 20, 12
-_TEXTS = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ _ASCII = _Marks(track=".", span="=", estimate="o", bar="|", ellipsis="...", time
 def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[str, Style]]:
     """The lines of the summary, each with its style; the first is the headline.
 
+    Where there is room, gates stand under their file with their test in a column; else under their test.
+
     Args:
         report: what the run found.
         width: the columns of the terminal; lines fit where it is at least 80.
@@ -50,30 +52,34 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
     """
     marks = _UNICODE if unicode else _ASCII
     style: Style = "green" if report.answer == "passed" else "red" if report.answer == "failed" else "yellow"
-    lines: list[tuple[str, Style]] = [(line, style) for line in _wrapped(_printable(report.headline, unicode), width)]
+    lines: list[tuple[str, Style]] = [(part, style) for part in _wrapped(_printable(report.headline, unicode), width)]
     if not report.verdicts:
         return lines
     rows = [_row(verdict, marks, unicode) for verdict in report.verdicts]
     tests, gates, values, outcomes = (
-        max(map(_columns, column)) for column in zip(*(row[1:] for row in rows), strict=True)
+        max(map(_columns, (head, *texts))) for head, texts in zip(_HEAD, list(zip(*rows, strict=True))[1:], strict=True)
     )
-    tests, gates, strips = _widths(width - values - outcomes - 5 * len(_GAP), max(tests, 4), max(gates, 4))
-    head = ["test".ljust(tests), "gate".ljust(gates), "value".rjust(values), "0" + "1".rjust(strips - 1), "outcome"]
-    lines += [("", ""), (_GAP + _GAP.join(head), "bold")]
-    module = None
+    room = width - values - outcomes - 4 * len(_GAP)
+    in_columns = tests + len(_GAP) + gates + _NARROWEST_STRIP <= room
+    if in_columns:
+        room -= tests + len(_GAP)
+    gates = max(min(gates, room - _NARROWEST_STRIP), 1)
+    strips = min(_WIDEST_STRIP, room - gates)
+
+    def line(test: str, gate: str, value: str, drawn: str, outcome: str) -> str:
+        cells = [_pad(_keep_ends(gate, gates, marks), gates), value.rjust(values), drawn, outcome]
+        return _GAP + _GAP.join([_pad(test, tests), *cells] if in_columns else cells)
+
+    test, gate, value, outcome = _HEAD
+    lines += [("", ""), (line(test, gate, value, "0" + "1".rjust(strips - 1), outcome), "bold")]
+    group = None
     for (file, test, gate, value, outcome), verdict in zip(rows, report.verdicts, strict=True):
-        if file != module:
-            module = file
-            lines.append((_keep_end(file, width, marks), ""))
-        cells = [
-            _pad(_keep_end(test, tests, marks), tests),
-            _pad(_keep_ends(gate, gates, marks), gates),
-            value.rjust(values),
-            _strip_text(verdict, strips, marks),
-            outcome,
-        ]
-        lines.append((_GAP + _GAP.join(cells), _style(verdict)))
-    return [*lines, ("", ""), *((line, _PLAIN) for line in _wrapped(_legend(report, marks), width))]
+        place = file if in_columns or not test else f"{file}::{test}"
+        if place != group:
+            group = place
+            lines.append((_keep_end(place, width, marks), ""))
+        lines.append((line(test, gate, value, _strip_text(verdict, strips, marks), outcome), _style(verdict)))
+    return [*lines, ("", ""), *((part, _PLAIN) for part in _wrapped(_legend(report, marks), width))]
 
 
 def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str, str]:
@@ -91,8 +97,9 @@ def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str,
 def _legend(report: Report, marks: _Marks) -> str:
     sure = confidence(report)
     each_way = "" if sure is None else f" ({percent(sure)} each way)"
-    others = any((one.lowest, one.highest) != (0, 1) for one in map(strip, report.verdicts))
-    ends = "  (losses: from 0 up)" if others else ""
+    scales = {(one.lowest, one.highest) for one in map(strip, report.verdicts)} - {(0, 1)}
+    ends = "  (correlations: -1 to 1)" if (-1, 1) in scales else ""
+    ends += "  (losses: from 0 up)" if scales - {(-1, 1)} else ""
     return f"{marks.estimate} estimate  {marks.span * 3} what the data allow{each_way}  {marks.bar} bar{ends}"
 
 
@@ -101,14 +108,6 @@ def _style(verdict: Mapping[str, Any]) -> Style:
     if not verdict["passed"]:
         return "" if verdict["expected"] else "red"
     return "" if verdict["outcome"] == "PASS" else "yellow"
-
-
-def _widths(room: int, tests: int, gates: int) -> tuple[int, int, int]:
-    """How wide the columns test, gate and strip are, where the texts would fill `tests` and `gates` columns."""
-    strips = min(_WIDEST_STRIP, max(_NARROWEST_STRIP, room - _TEXTS, room - tests - gates))
-    left = room - strips
-    tests = min(tests, max(left - gates, left * 2 // 5))
-    return tests, max(min(gates, left - tests), 1), strips
 
 
 def _strip_text(verdict: Mapping[str, Any], cells: int, marks: _Marks) -> str:
@@ -202,7 +201,7 @@ def _wrapped(text: str, width: int) -> list[str]:
         joined = f"{line} {word}" if line else word
         while _columns(joined) > width:
             if line:
-                lines.append(line)
+                lines.append(line.rstrip())
                 joined = word
             else:
                 head = _start(joined, max(width, 2))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import EvidenceError
-from pytest_modelgate.metrics.arrays import to_numpy
+from pytest_modelgate.metrics.arrays import to_numpy, whole_numbers
+from pytest_modelgate.metrics.counting import check_range
 
 if TYPE_CHECKING:
     import torch
@@ -26,25 +27,27 @@ class DeviceSink:
         self._loss = loss
         self._batches: list[tuple[Any, ...]] = []
         self._losses: list[tuple[Any, Any, int]] = []
-        self._flags: list[Any] = []
+        self._finite: list[Any] = []
+        self._like_probabilities: list[Any] = []
 
     def add(self, outputs: torch.Tensor, targets: torch.Tensor, place: torch.device) -> None:
         """One batch; `targets` are checked where they come from, before they go to the device."""
         __tracebackhide__ = True
-        many = outputs.ndim == 2 and outputs.shape[1] > 2
-        many = many and self._collector.outputs == "logits" and self._collector.keep != "scores"
-        if many or (self._loss is not None and outputs.ndim == 2 and outputs.shape[1] > 1):
-            _check_range(targets, int(outputs.shape[1]))
+        columns = self._collector.check_shapes(tuple(outputs.shape), tuple(targets.shape))
+        many = columns > 2 and self._collector.outputs == "logits" and self._collector.keep != "scores"
+        if columns > 1 and targets.device.type == "cpu":
+            # A class out of range would end a CUDA process; loaders put the targets on the host, where it is seen.
+            check_range(whole_numbers(to_numpy(targets).reshape(len(targets)), "target"), columns, "target")
         on_device = targets.to(place, non_blocking=True)
         if self._loss is not None:
             cast = self._loss.cast(outputs, on_device)
             self._losses.append((*self._loss.measure(outputs, cast), len(targets)))
         if many:
-            if len(targets) != len(outputs):
-                raise EvidenceError(f"{len(outputs)} outputs and {len(targets)} targets in a batch; lengths must match")
             flat = on_device.reshape(len(targets)).long()
-            self._batches.append((*decide_many(outputs, flat), flat, int(outputs.shape[1])))
-            self._flags.append(outputs.isfinite().all())
+            self._batches.append((*decide_many(outputs, flat.clamp(0, columns - 1)), flat))
+            self._finite.append(outputs.isfinite().all())
+            rows = (outputs.sum(dim=1) - 1).abs() < 1e-3
+            self._like_probabilities.append(((outputs >= 0) & (outputs <= 1)).all() & rows.all())
         else:
             self._batches.append((outputs, targets))
 
@@ -52,17 +55,19 @@ class DeviceSink:
         """Fetch everything and hand it over."""
         import torch
 
-        if self._flags and not bool(torch.stack(self._flags).all()):
-            raise EvidenceError("the model's logits hold NaN or infinity; look at the training, or the inputs' scale")
+        if self._finite and not bool(torch.stack(self._finite).all()):
+            raise EvidenceError(
+                "logits must be finite, but some are NaN or infinite; look at the training or the inputs"
+            )
+        like = bool(self._like_probabilities) and bool(torch.stack(self._like_probabilities).all())
         for batch in self._batches:
             if len(batch) == 2:
                 self._collector.add(to_numpy(batch[0]), to_numpy(batch[1]))
             else:
-                preds, ranks, flat, classes = batch
-                self._collector.add_decided(to_numpy(preds), to_numpy(ranks), to_numpy(flat), classes)
-        if self._loss is not None:
-            for losses, weights, samples in self._losses:
-                self._loss.hand_over(self._collector, losses, weights, samples)
+                preds, ranks, flat = (to_numpy(part) for part in batch)
+                self._collector.add_decided(preds, ranks, flat, like_probabilities=like)
+        if self._loss is not None and self._losses:
+            self._collector.add_mean_loss(self._loss.total(self._losses))
 
 
 def decide_many(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,15 +81,3 @@ def decide_many(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tenso
     before = (logits == own) & (classes < target[:, None])
     ranks = ((logits > own) | before).sum(dim=1)
     return preds.clamp(max=logits.shape[1] - 1), ranks
-
-
-def _check_range(targets: torch.Tensor, classes: int) -> None:
-    """An out-of-range class ends a CUDA process; it is found on the host, where loaders put the targets."""
-    if targets.is_floating_point() or targets.numel() == 0 or targets.device.type != "cpu":
-        return
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
-        raise EvidenceError(
-            f"target {wrong} is out of range: the model tells {classes} classes apart, 0 to {classes - 1}"
-        )

@@ -95,7 +95,7 @@ def move(inputs: Any, device: torch.device) -> Any:
     if isinstance(inputs, Mapping):
         return {key: move(value, device) for key, value in inputs.items()}
     if isinstance(inputs, (tuple, list)):
-        return type(inputs)(move(value, device) for value in inputs)
+        return _rebuilt(inputs, [move(value, device) for value in inputs])
     return inputs
 
 
@@ -126,6 +126,11 @@ def _is_pair(data: object) -> bool:
     return _is_array(data[0]) or (isinstance(data[0], (tuple, Mapping)) and all(map(_is_array, inputs)))
 
 
+def _rebuilt(like: Any, parts: list[Any]) -> Any:
+    """The parts as a list, tuple or named tuple, as they came."""
+    return like._make(parts) if hasattr(like, "_make") else type(like)(parts)
+
+
 def _parts(inputs: Any) -> list[Any]:
     if isinstance(inputs, Mapping):
         return list(inputs.values())
@@ -140,7 +145,7 @@ def _rows(inputs: Any, rows: Any) -> Any:
     if isinstance(inputs, Mapping):
         return {key: value[rows] for key, value in inputs.items()}
     if isinstance(inputs, (tuple, list)):
-        return type(inputs)(value[rows] for value in inputs)
+        return _rebuilt(inputs, [value[rows] for value in inputs])
     return inputs[rows]
 
 
@@ -153,7 +158,7 @@ def _convert(inputs: Any, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, Mapping):
         return {key: _convert(value, dtype) for key, value in inputs.items()}
     if isinstance(inputs, (tuple, list)):
-        return type(inputs)(_convert(value, dtype) for value in inputs)
+        return _rebuilt(inputs, [_convert(value, dtype) for value in inputs])
     return _tensor(inputs, dtype)
 
 
@@ -163,6 +168,8 @@ def _tensor(values: Any, dtype: torch.dtype | None) -> torch.Tensor:
 
     if isinstance(values, torch.Tensor):
         return values
+    if hasattr(values, "flags") and (not values.flags.writeable or min(values.strides, default=0) < 0):
+        values = values.copy()  # torch shares an array's memory, which it must be able to write to and step through
     try:
         tensor = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -15,7 +15,7 @@ from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed
 from pytest_modelgate.runtime.seeds import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import torch
 
@@ -53,7 +53,7 @@ def evaluate(
         task: "binary", "multiclass" or "regression"; default by the shape of the outputs: [N], [N, 1] and [N, 2] are
             binary, [N, K] multiclass.
         threshold: for two classes: positive iff probability >= threshold.
-        labels: the class names, in the order of the indices.
+        labels: the class names, in the order of the indices. Where they are integers, integer targets are names.
         device: where to run; default where the model is.
         batch_size: for a Dataset or a pair; default 256.
         keep: "counts", "auto" (ranks, and scores of two classes) or "scores" (of many classes too).
@@ -78,7 +78,11 @@ def evaluate(
     )
     home = device_of(module)
     place = home if device is None else resolve_device(device) if isinstance(device, str) else device
-    batches = Batches(data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module))
+    batches: Iterable[tuple[Any, torch.Tensor]] = Batches(
+        data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module)
+    )
+    if collector.named_by_integers:
+        batches = ((inputs, torch.from_numpy(collector.encode_target(targets))) for inputs, targets in batches)
     with placed(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
         if place.type == "cpu":
             _run_on_cpu(module, batches, collector, read)
@@ -90,7 +94,9 @@ def evaluate(
     return collector.finish()
 
 
-def _run_on_cpu(module: torch.nn.Module, batches: Batches, collector: Collector, loss: Loss | None) -> None:
+def _run_on_cpu(
+    module: torch.nn.Module, batches: Iterable[tuple[Any, torch.Tensor]], collector: Collector, loss: Loss | None
+) -> None:
     __tracebackhide__ = True
     for inputs, targets in batches:
         outputs = _checked(call(module, inputs))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import CheckpointError, at_the_caller
 from pytest_modelgate.runtime.devices import resolve_device
+from pytest_modelgate.runtime.modules import make_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def load_model(
         return loaded
     if factory is None:
         raise CheckpointError(f"{file} holds weights, not a model: give factory=, the model's class or a function")
-    model = factory()
+    model = make_module(factory)
     _fill(model, weights, file)
     model.to(place).eval()
     return model

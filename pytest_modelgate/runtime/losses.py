@@ -15,7 +15,7 @@ from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.metrics.losses import MeanLoss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import torch
 
@@ -58,7 +58,8 @@ class Loss:
         kind: the name alone, for a loss of torch's; None for any other.
         each: the same without reduction, where the loss has one; else None.
         reduction: the loss's own: "mean", "sum", "none" or "batchmean".
-        weight: class weights that the loss's own mean divides by, or None.
+        weight: class weights, or None; the mean of cross-entropy divides by their sum.
+        ignored: a class that the loss leaves out of its mean, or None.
     """
 
     function: Callable[[Any, Any], Any]
@@ -67,6 +68,7 @@ class Loss:
     each: Callable[[Any, Any], Any] | None
     reduction: str
     weight: torch.Tensor | None
+    ignored: int | None
 
     @property
     def outputs(self) -> str | None:
@@ -91,11 +93,6 @@ class Loss:
             return targets.reshape(outputs.shape).to(outputs.dtype)
         return targets
 
-    def add_to(self, collector: Collector, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        """Measure one batch (targets as `cast` gave them) for the data set's mean; CPU tensors."""
-        __tracebackhide__ = True
-        self.hand_over(collector, *self.measure(outputs, targets), len(targets))
-
     def failed(self, outputs: torch.Tensor, targets: torch.Tensor, error: Exception) -> EvidenceError:
         """What to tell the user where a loss of torch's raised."""
         why = str(error).strip().rstrip(".")
@@ -103,17 +100,38 @@ class Loss:
             why += (
                 f"; the model tells {outputs.shape[1]} classes apart, so targets run from 0 to {outputs.shape[1] - 1}"
             )
+        if self.kind == "binary_cross_entropy":
+            why += "; this loss takes probabilities: put a sigmoid behind the model, or use BCEWithLogitsLoss"
         return EvidenceError(
             f"the loss {self.name} failed on outputs of shape {list(outputs.shape)} and targets of shape "
             f"{list(targets.shape)}: {why}"
         )
 
-    def hand_over(self, collector: Collector, losses: torch.Tensor, weights: torch.Tensor | None, samples: int) -> None:
-        """Give the collector what `measure` gave for `samples` samples."""
+    def add_to(self, collector: Collector, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """Measure one batch (targets as `cast` gave them) for the data set's mean; CPU tensors."""
+        __tracebackhide__ = True
+        losses, weights = self.measure(outputs, targets)
         if losses.ndim == 0:
-            collector.add_mean_loss(self.of_batch(float(losses), samples))
+            collector.add_mean_loss(self.of_batch(float(losses), len(targets)))
         else:
             collector.add_loss(to_numpy(losses), None if weights is None else to_numpy(weights))
+
+    def total(self, measured: Iterable[tuple[torch.Tensor, torch.Tensor | None, int]]) -> MeanLoss:
+        """The mean over batches that were measured on any device: losses, weights and length of each."""
+        import torch
+
+        whole = MeanLoss(name=self.name)
+        vectors, weights = [], []
+        for losses, weight, samples in measured:
+            if losses.ndim == 0:
+                whole = whole + self.of_batch(float(losses), samples)
+            else:
+                vectors.append(losses)
+                weights += [] if weight is None else [weight]
+        if vectors:
+            values = to_numpy(torch.cat(vectors))
+            whole = whole + MeanLoss.of(self.name, values, to_numpy(torch.cat(weights)) if weights else None)
+        return whole
 
     def measure(self, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The loss of each sample [n] and the weight [n] of each, or one number where the loss gives no more."""
@@ -144,9 +162,17 @@ class Loss:
         return MeanLoss(name=self.name, total=total, weight=Fraction(samples), samples=samples)
 
     def _weights(self, targets: torch.Tensor) -> torch.Tensor | None:
-        if self.weight is None or targets.is_floating_point():
+        if self.kind not in _DIVIDES_BY_WEIGHT or self.reduction != "mean" or targets.is_floating_point():
             return None
-        return self.weight.to(targets.device)[targets]
+        ignored = None if self.ignored is None else targets == self.ignored
+        if self.weight is not None:
+            known = targets if ignored is None else targets.masked_fill(ignored, 0)
+            weights = self.weight.to(targets.device)[known]
+        elif ignored is not None:
+            weights = (~ignored).float()
+        else:
+            return None
+        return weights if ignored is None else weights.masked_fill(ignored, 0)
 
 
 def read_loss(loss: Any) -> Loss:
@@ -187,14 +213,15 @@ def read_loss(loss: Any) -> Loss:
         defaults = _defaults(inner)
     reduction = settings.get("reduction", defaults.get("reduction", "mean"))
     described = _describe(settings, defaults)
-    weight = settings.get("weight") if kind in _DIVIDES_BY_WEIGHT and reduction == "mean" else None
+    ignored = settings.get("ignore_index", defaults.get("ignore_index"))
     return Loss(
         function=loss,
         name=f"{name}({described})" if described else name,
         kind=kind,
         each=_without_reduction(loss) if kind else None,
         reduction=reduction,
-        weight=weight,
+        weight=settings.get("weight"),
+        ignored=ignored if ignored is not None and ignored >= 0 else None,
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.exceptions import EvidenceError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +77,21 @@ def placed(module: torch.nn.Module, home: torch.device, place: torch.device) -> 
         yield
     finally:
         module.to(home)
+
+
+def make_module(factory: Any) -> torch.nn.Module:
+    """What the factory makes; a `TrainingError` where it is none, or makes no module."""
+    __tracebackhide__ = True
+    import torch
+
+    if isinstance(factory, torch.nn.Module):
+        raise TrainingError(
+            f"factory= is the class or a function that makes the model, not a made one: give {type(factory).__name__} "
+            "or lambda: ..., so that its weights are drawn after seeding and no two models share them"
+        )
+    if not callable(factory):
+        raise TrainingError(f"factory={factory!r} cannot be called; give the model's class or a function")
+    model = factory()
+    if not isinstance(model, torch.nn.Module):
+        raise TrainingError(f"the factory made {type(model).__name__}, not a torch.nn.Module")
+    return model

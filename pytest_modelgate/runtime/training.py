@@ -13,7 +13,7 @@ from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.runtime.data import Batches, call, model_dtype, move
 from pytest_modelgate.runtime.devices import resolve_device
 from pytest_modelgate.runtime.losses import Loss, read_loss
-from pytest_modelgate.runtime.modules import TrainedModel, evaluating
+from pytest_modelgate.runtime.modules import TrainedModel, evaluating, make_module
 from pytest_modelgate.runtime.seeds import check_seed, seeded
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def train_model(
     elif early_stopping is not None or epochs is not None or optimizer is not None:
         raise TrainingError("with fit= the loop is yours: epochs, optimizer and early_stopping belong into it")
     with seeded(seed, place):
-        model = _make(factory).to(place)
+        model = make_module(factory).to(place)
         history = History(
             loss=None if read is None else read.name,
             model=type(model).__name__,
@@ -140,7 +140,7 @@ class _Loop:
             history.log(epoch=epoch, train_loss=self._train_epoch(epoch))
             if self.validation is None:
                 continue
-            val_loss = self._validate()
+            val_loss = self._validate(epoch)
             history.log(epoch=epoch, val_loss=val_loss)
             if patience is None:
                 continue
@@ -153,6 +153,8 @@ class _Loop:
 
     def _train_epoch(self, epoch: int) -> float:
         __tracebackhide__ = True
+        import torch
+
         self.model.train()
         seen: list[tuple[torch.Tensor, int]] = []
         for inputs, targets in self.train:
@@ -162,18 +164,27 @@ class _Loop:
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             seen.append((loss.detach(), len(targets)))
-        return self._mean(seen, "train_data", epoch)
+        if not seen:
+            raise _empty("train_data", epoch)
+        values = torch.stack([loss for loss, _ in seen]).cpu().double().tolist()  # fetched once an epoch
+        batches = (self.loss.of_batch(value, samples) for value, (_, samples) in zip(values, seen, strict=True))
+        mean = sum(batches, start=MeanLoss(name=self.loss.name)).mean
+        return math.nan if mean is None else mean
 
-    def _validate(self) -> float:
+    def _validate(self, epoch: int) -> float:
         __tracebackhide__ = True
         import torch
 
-        seen: list[tuple[torch.Tensor, int]] = []
+        measured = []
         with evaluating(self.model), torch.no_grad():
             for inputs, targets in self.validation or ():
                 outputs = call(self.model, move(inputs, self.place))
-                seen.append((self._loss(outputs, targets), len(targets)))
-        return self._mean(seen, "validation_data", None)
+                cast = self.loss.cast(outputs, targets.to(self.place, non_blocking=True))
+                measured.append((*self.loss.measure(outputs, cast), len(targets)))
+        if not measured:
+            raise _empty("validation_data", epoch)
+        mean = self.loss.total(measured).mean
+        return math.nan if mean is None else mean
 
     def _loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         __tracebackhide__ = True
@@ -186,23 +197,10 @@ class _Loop:
         mean: torch.Tensor = loss if loss.ndim == 0 else loss.mean()
         return mean
 
-    def _mean(self, seen: list[tuple[torch.Tensor, int]], what: str, epoch: int | None) -> float:
-        """The mean over samples; the losses are fetched once an epoch."""
-        import torch
 
-        if not seen:
-            again = (
-                ""
-                if epoch in (None, 1)
-                else f" in epoch {epoch}: an iterator can be read once, give a list or a loader"
-            )
-            raise EvidenceError(f"{what} is empty{again}")
-        values = torch.stack([loss.detach() for loss, _ in seen]).cpu().double().tolist()
-        total = MeanLoss(name=self.loss.name)
-        for value, (_, samples) in zip(values, seen, strict=True):
-            total = total + self.loss.of_batch(value, samples)
-        mean = total.mean
-        return math.nan if mean is None else mean
+def _empty(what: str, epoch: int) -> EvidenceError:
+    again = "" if epoch == 1 else f" in epoch {epoch}: an iterator can be read once, give a list or a loader"
+    return EvidenceError(f"{what} is empty{again}")
 
 
 def _require(**given: Any) -> None:
@@ -219,23 +217,6 @@ def _check_plan(epochs: Any, early_stopping: Any, validation_data: Any) -> None:
             raise TrainingError(f"{name}={value!r} is not a whole number of 1 or more")
     if early_stopping is not None and validation_data is None:
         raise TrainingError("early_stopping watches the validation loss: give validation_data=")
-
-
-def _make(factory: Any) -> torch.nn.Module:
-    __tracebackhide__ = True
-    import torch
-
-    if isinstance(factory, torch.nn.Module):
-        raise TrainingError(
-            f"give the class or a function that makes the model, not a made one: train_model({type(factory).__name__}, "
-            "...), so that its weights are drawn after seeding and two trainings never share them"
-        )
-    if not callable(factory):
-        raise TrainingError(f"factory={factory!r} cannot be called; give the model's class or a function")
-    model = factory()
-    if not isinstance(model, torch.nn.Module):
-        raise TrainingError(f"the factory made {type(model).__name__}, not a torch.nn.Module")
-    return model
 
 
 def _optimizer(make: Any, model: torch.nn.Module) -> torch.optim.Optimizer:

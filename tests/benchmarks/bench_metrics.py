@@ -1,4 +1,4 @@
-"""The kernels beside scikit-learn, torchmetrics as shipped, and the limit: the time to read (or to sort) the input once.
+"""The kernels beside scikit-learn, torchmetrics as shipped, and the limit: reading (or sorting) the input once.
 
     python -m pytest tests/benchmarks/bench_metrics.py -q
     python -m pytest tests/benchmarks/bench_metrics.py -q --benchmark-json=metrics.json -k auc

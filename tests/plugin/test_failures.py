@@ -129,7 +129,9 @@ def test_undefined_is_red_with_its_cause(pytester: pytest.Pytester) -> None:
     """
     result = run(pytester, body)
     result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(["*GateFailure: UNDEFINED: recall of 'fraud' cannot be judged: no sample of class 'fraud' in 32"])
+    result.stdout.fnmatch_lines(
+        ["*GateFailure: UNDEFINED: recall of 'fraud' cannot be judged: no sample of class 'fraud' in 32"]
+    )
 
 
 def test_a_warning_stands_at_the_users_line(pytester: pytest.Pytester) -> None:

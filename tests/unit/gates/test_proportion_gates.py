@@ -142,9 +142,7 @@ def test_36_of_40_meets_a_bar_of_nine_tenths() -> None:
     verdict = recall(36, 40, at_least=0.9)
     assert verdict.passed
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert verdict.explanation == (
-        "INCONCLUSIVE (leans pass): recall of 'fraud' = 0.900 (36 of 40), required >= 0.900"
-    )
+    assert verdict.explanation == ("INCONCLUSIVE (leans pass): recall of 'fraud' = 0.900 (36 of 40), required >= 0.900")
     assert verdict.notes[0] == "the data allow 0.786 to 0.965 (95% each way, Clopper-Pearson)"
 
 

@@ -108,7 +108,9 @@ def test_a_failure_carries_its_verdict_through_pickle() -> None:
 def test_a_loss_that_is_no_number_never_passes(value: float, direction: str, if_unsure: str) -> None:
     loss = MeanLoss.of("mse_loss", np.array([0.5, value, 0.1]))
     evidence = Evaluation(task="regression", n=3, outputs="values", mean_loss=loss)
-    verdict = Gate("loss", **{direction: 1e300 if direction == "at_most" else -1e300}, if_unsure=if_unsure).check(evidence)
+    verdict = Gate("loss", **{direction: 1e300 if direction == "at_most" else -1e300}, if_unsure=if_unsure).check(
+        evidence
+    )
     assert not verdict.passed
     assert verdict.outcome in (Outcome.FAIL, Outcome.UNDEFINED)
     assert Verdict.from_json(verdict.to_json()) == verdict

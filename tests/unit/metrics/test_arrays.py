@@ -31,6 +31,11 @@ class TestToNumpy:
     def test_a_generator(self):
         assert to_numpy(i * i for i in range(3)).tolist() == [0, 1, 4]
 
+    def test_masked_values(self):
+        assert type(to_numpy(np.ma.masked_array([1, 2], mask=[False, False]))) is np.ndarray
+        with pytest.raises(EvidenceError, match="masked values"):
+            to_numpy(np.ma.masked_array([1, 2], mask=[False, True]))
+
     def test_rows_of_different_lengths(self):
         with pytest.raises(EvidenceError, match="rows of different lengths"):
             to_numpy([[1, 2], [3]])

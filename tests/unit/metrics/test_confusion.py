@@ -77,6 +77,7 @@ class TestMade:
 
     def test_zeros(self):
         assert ConfusionMatrix.zeros(3) == ConfusionMatrix(np.zeros((3, 3), dtype=int))
+        assert ConfusionMatrix.zeros(np.int64(2)) == ConfusionMatrix([[0, 0], [0, 0]])
         assert ConfusionMatrix.zeros(["a", "b"]) == ConfusionMatrix([[0, 0], [0, 0]], labels=("a", "b"))
 
     @pytest.mark.parametrize("labels", [0, 1, -3, ["a"]])
@@ -257,9 +258,9 @@ class TestNormalized:
 class TestDrawn:
     def test_rows_and_columns_are_named(self):
         assert str(FRAUD).splitlines() == [
-            "               predicted ok   predicted fraud",
-            "actual ok              4892                 8",
-            "actual fraud             88                12",
+            "                predicted ok   predicted fraud",
+            "actual ok               4892                 8",
+            "actual fraud              88                12",
         ]
 
     def test_many_classes_show_the_most_frequent_confusions(self):

@@ -400,6 +400,13 @@ class TestOfClasses:
                 expected = oracle.average_precision_score(one_hot, drawn.scores, average=average)
                 assert measure("average_precision", scores, average=average).value == pytest.approx(expected, abs=1e-12)
 
+    def test_a_class_without_samples_has_no_weight(self):
+        scores = Scores([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.5, 0.3, 0.2]], [0, 1, 1, 0])
+        for name in ("roc_auc", "average_precision"):
+            first, second = (measure(name, scores, label=k).value for k in (0, 1))
+            assert measure(name, scores, average="weighted").value == pytest.approx((2 * first + 2 * second) / 4)
+            assert measure(name, scores, average="macro").cause == "no sample of class 2 in 4"
+
     @laws
     @given(samples(32))
     def test_the_first_of_two_classes_has_the_negated_scores(self, drawn):

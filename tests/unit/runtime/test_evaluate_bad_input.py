@@ -192,7 +192,7 @@ def test_logits_that_only_sometimes_look_like_probabilities_are_logits() -> None
 
 def test_probabilities_far_into_the_data_are_noticed() -> None:
     scores = torch.cat([torch.full((300,), 0.5), torch.tensor([1.5])])
-    with pytest.raises(EvidenceError, match="reach from 0.5 to 1.5"):
+    with pytest.raises(EvidenceError, match=r"reach from 0.5 to 1.5"):
         evaluate(nn.Identity(), (scores, torch.ones(301)), outputs="probabilities", batch_size=100)
 
 

@@ -121,7 +121,7 @@ def test_the_batch_size_does_not_matter(size: int, keep: str, expected: Evaluati
         with torch.no_grad():
             probabilities = MODEL(X).softmax(1).double().numpy()
         for k in range(CLASSES):
-            area = sk.roc_auc_score(Y == k, probabilities[:, k])
+            area = sk.roc_auc_score(k == Y, probabilities[:, k])
             assert found.metric("roc_auc", label=k) == pytest.approx(area, abs=1e-6)
 
 

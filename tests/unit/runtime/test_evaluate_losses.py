@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 import pytest
@@ -129,9 +130,11 @@ CASES: dict[str, tuple[Any, Any, Any, Any]] = {
     "own module, mean": (Own("mean"), SCORES[:, None], NUMBERS, SQUARED),
     "own module, none": (Own("none"), SCORES[:, None], NUMBERS, SQUARED),
 }  # fmt: skip
-NEEDS_OUTPUTS = {"own function": "logits", "own function of each sample": "logits", "own lambda": "logits"} | dict.fromkeys(
-    ("own module, sum", "own module, mean", "own module, none"), "values"
-)
+NEEDS_OUTPUTS = {
+    "own function": "logits",
+    "own function of each sample": "logits",
+    "own lambda": "logits",
+} | dict.fromkeys(("own module, sum", "own module, mean", "own module, none"), "values")
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, N])
@@ -180,7 +183,8 @@ def test_a_loss_carries_its_name_and_what_changes_its_value(one: Any, other: Any
 
 def test_losses_of_different_kinds_never_merge() -> None:
     plain, smooth = (
-        evaluate(nn.Identity(), (LOGITS, CLASS), loss=nn.CrossEntropyLoss(label_smoothing=value)) for value in (0.0, 0.1)
+        evaluate(nn.Identity(), (LOGITS, CLASS), loss=nn.CrossEntropyLoss(label_smoothing=value))
+        for value in (0.0, 0.1)
     )
     with pytest.raises(EvidenceError, match="different kinds"):
         plain + smooth
@@ -242,7 +246,7 @@ def test_a_trained_model_brings_its_loss() -> None:
 )  # fmt: skip
 def test_losses_that_do_not_fit(loss: Any, outputs: Any, targets: Any, message: str) -> None:
     with pytest.raises(ModelgateError, match=message):
-        evaluate(nn.Identity(), (outputs, targets), loss=loss, outputs="logits" if callable(loss) and not isinstance(loss, (nn.Module, type)) else None)  # fmt: skip
+        evaluate(nn.Identity(), (outputs, targets), loss=loss, outputs="logits" if inspect.isfunction(loss) else None)
 
 
 def test_an_error_inside_a_users_loss_is_its_own() -> None:

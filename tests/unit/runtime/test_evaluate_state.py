@@ -49,7 +49,12 @@ def modes(model: nn.Module) -> list[bool]:
 
 
 def random_state() -> tuple[Any, ...]:
-    return random.getstate(), np.random.get_state()[1].tolist(), np.random.get_state()[2], torch.get_rng_state().tolist()
+    return (
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        np.random.get_state()[2],
+        torch.get_rng_state().tolist(),
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""The examples run, and show what their walkthrough says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WALKTHROUGH = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+FILES = sorted(path.name for path in (ROOT / "examples").glob("test_*.py"))
+SHOWN = re.findall(r"<!-- output of (\S+) -->\n```text\n(.*?)```", WALKTHROUGH, re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of the examples: what it printed, and its report."""
+
+    output: str
+    report: dict[str, Any]
+
+    def verdicts(self, file: str) -> list[dict[str, Any]]:
+        return [verdict for verdict in self.report["verdicts"] if f"{file}::" in verdict["test"]]
+
+
+def run_examples(folder: Path, *arguments: str) -> Finished:
+    command = [sys.executable, "-m", "pytest", "examples", "-rP", "-p", "no:cacheprovider", "--modelgate-report"]
+    finished = subprocess.run(
+        [*command, f"--modelgate-report-dir={folder}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "160", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return Finished(finished.stdout, json.loads((folder / "report.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return run_examples(tmp_path_factory.mktemp("report"))
+
+
+def test_the_run_passes_and_says_so(run: Finished) -> None:
+    assert run.report["answer"] == "passed"
+    assert run.report["headline"] in " ".join(run.output.split())
+    assert run.report["tests"]["passed"] == run.report["tests"]["collected"] > 40
+
+
+def test_red_verdicts_are_those_that_were_expected(run: Finished) -> None:
+    for verdict in run.report["verdicts"]:
+        assert verdict["passed"] != verdict["expected"], verdict["explanation"]
+        assert verdict["test_outcome"] == "passed"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_walkthrough_links_each_file(file: str) -> None:
+    assert f"[{file}]({file})" in WALKTHROUGH
+    assert any(file == shown for shown, _ in SHOWN)
+
+
+def test_outcomes(run: Finished) -> None:
+    proved = {
+        "test_tumour.py": {"recall[malignant] >= 0.85", "recall[benign] >= 0.85", "beats_majority_class"},
+        "test_digits.py": {"accuracy >= 0.93", "every_class_recall >= 0.8", "top_k_accuracy(k=3) >= 0.97"},
+        "test_rare_class.py": {"precision[eight] >= 0.75", "recall[eight] >= 0.5", "beats_majority_class"},
+        "test_saved_model.py": {"recall[malignant] >= 0.85"},
+        "test_own_loop.py": {"every_class_recall >= 0.75"},
+    }
+    for file, gates in proved.items():
+        assert gates <= {verdict["gate"] for verdict in run.verdicts(file) if verdict["outcome"] == "PASS"}, file
+    assert {verdict["outcome"] for verdict in run.verdicts("test_failures.py")} == {
+        "FAIL",
+        "INCONCLUSIVE",
+        "UNDEFINED",
+    }
+
+
+def test_a_saved_model_is_judged_alike(run: Finished) -> None:
+    by_file: dict[str, list[Any]] = {}
+    for verdict in run.verdicts("test_saved_model.py"):
+        kind = verdict["test"].partition("[")[2]
+        by_file.setdefault(kind, []).append([verdict[key] for key in ("gate", "estimate", "outcome", "evidence")])
+    assert len(by_file) == 2
+    first, second = by_file.values()
+    assert first == second
+
+
+def test_a_threshold_trades_recall_for_precision(run: Finished) -> None:
+    precision = [v["estimate"] for v in run.verdicts("test_rare_class.py") if v["metric"] == "precision"]
+    recall = [v["estimate"] for v in run.verdicts("test_rare_class.py") if v["metric"] == "recall"]
+    assert precision[0] + 0.1 < precision[1]
+    assert recall[0] > recall[1] + 0.1
+    derived = [evaluation["derivation"] for evaluation in run.report["evaluations"] if evaluation["derivation"]]
+    assert len(derived) == 1
+    assert derived[0][0].startswith("at_threshold(0.")
+
+
+def test_the_own_loop_is_in_the_report(run: Finished) -> None:
+    (history,) = [each for each in run.report["histories"] if "test_own_loop.py" in each["tests"][0]]
+    assert (history["model"], history["loss"], history["device"]) == ("DigitNet", "cross_entropy", "cpu")
+    assert list(history["epochs"][0]) == ["epoch", "train_loss", "val_loss", "val_recall", "learning_rate"]
+    assert history["epochs"][0]["val_loss"] > history["epochs"][-1]["val_loss"]
+
+
+@pytest.mark.parametrize(("file", "shown"), SHOWN)
+def test_the_walkthrough_shows_what_is_printed(run: Finished, file: str, shown: str) -> None:
+    """Every line of the walkthrough is printed, in this order, but for numbers that differ a little."""
+    printed = iter(run.output.splitlines())
+    for line in filter(None, map(str.strip, shown.splitlines())):
+        # The headline of a single file is not printed by the run of all.
+        if line != "..." and not line.startswith("Passed:"):
+            assert any(alike(line, other) for other in printed), line
+
+
+def alike(shown: str, printed: str) -> bool:
+    """The same text, with `...` for anything, numbers within 0.05 or a tenth, and any strip of a gate."""
+    number = r"(?<![\w.])-?\d+(?:[.,]\d+)*"
+    pattern = re.escape(re.sub(number, "0", words(shown))).replace(re.escape("..."), ".*")
+    if not re.fullmatch(pattern, re.sub(number, "0", words(printed))):
+        return False
+    if "..." in shown:
+        return True
+    pairs = zip(re.findall(number, words(shown)), re.findall(number, words(printed)), strict=True)
+    values = [(float(a.replace(",", "")), float(b.replace(",", ""))) for a, b in pairs]
+    return all(abs(a - b) <= max(0.05, abs(a) / 10) for a, b in values)
+
+
+def words(line: str) -> str:
+    """One space between words, and each strip or bar of `#` as one mark, whatever it shows."""
+    line = re.sub(r"[·━●│]{8,}|#+$", "~", line)
+    return " ".join(line.replace("\N{HORIZONTAL ELLIPSIS}", "...").split())
+
+
+def test_alike() -> None:
+    assert alike("a 0.95  ··●·│··━━  PASS", "a  0.97 ···━━━━●━━ PASS")
+    assert alike("1,000 of ...", "  1,000 of some")
+    assert not alike("a 0.95 PASS", "a 0.85 PASS")
+    assert not alike("a 0.95 PASS", "a 0.95 FAIL")
+
+
+def test_two_workers_give_the_same_report(run: Finished, tmp_path: Path) -> None:
+    again = run_examples(tmp_path / "report", "-n", "2").report
+    assert {**again, "provenance": None} == {**run.report, "provenance": None}
+    assert again["provenance"].keys() == run.report["provenance"].keys()

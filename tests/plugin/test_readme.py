@@ -1,0 +1,254 @@
+"""The README tells the truth: its code runs, its outputs are real, its tables are those of the registries."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+# A run inside this process takes out of `sys.modules` what it brought in, and these cannot be imported twice.
+import sklearn.datasets
+import sklearn.model_selection  # noqa: F401
+import torch
+
+import pytest_modelgate
+from pytest_modelgate.evidence.evaluation import Evaluation
+from pytest_modelgate.gates.verdict import Verdict
+from pytest_modelgate.metrics.confusion import ConfusionMatrix
+from pytest_modelgate.metrics.metric import Metric
+from pytest_modelgate.metrics.registry import METRICS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"(?:<!-- (?P<note>.*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of Python, the note before it, and the output that follows it, if any."""
+
+    place: str
+    note: str
+    code: str
+    output: str
+
+
+def blocks() -> list[Block]:
+    found = []
+    for name, text in (("README.md", README), ("examples/README.md", EXAMPLES)):
+        fences = list(FENCE.finditer(text))
+        for fence, following in zip(fences, [*fences[1:], None], strict=True):
+            if fence["kind"] != "python":
+                continue
+            place = f"{name}:{text[: fence.start('text')].count(chr(10))}"
+            shown = following["text"] if following is not None and following["kind"] == "text" else ""
+            found.append(Block(place, fence["note"] or "", fence["text"], shown))
+    return found
+
+
+BLOCKS = blocks()
+MODULES = [block for block in BLOCKS if ">>>" not in block.code]
+SNIPPETS = [block for block in BLOCKS if ">>>" in block.code]
+
+
+@pytest.mark.parametrize("block", MODULES, ids=lambda block: block.place)
+def test_modules_run_and_print_what_is_shown(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, block: Block
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    name = block.note.removeprefix("runs as ").removesuffix(".py") if "runs as" in block.note else "test_block"
+    pytester.makepyfile(**{name: block.code})
+    result = pytester.runpytest("-p", "no:cacheprovider", "-W", "error", "--modelgate-report")
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) == {"failed" if block.note == "fails" else "passed"}, result.stdout.str()
+    printed = iter(result.outlines)
+    for line in filter(str.strip, block.output.splitlines()):
+        assert any(alike(line, other) for other in printed), line
+
+
+@pytest.mark.parametrize("block", SNIPPETS, ids=lambda block: block.place)
+def test_snippets_give_what_is_shown(block: Block) -> None:
+    test = doctest.DocTestParser().get_doctest(block.code, {}, block.place, block.place, 0)
+    told: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(test, out=told.append).failed == 0, "".join(told)
+
+
+def test_the_first_screen() -> None:
+    first = README.split("## ")[0]
+    assert "pip install pytest-modelgate" in first
+    assert "    python -m pip install -e '.[dev]' && pytest examples --modelgate-report\n" in first
+    assert "    python -m pip install -e '.[dev]' && pytest\n" in first
+    (body,) = re.findall(r"^def test_.*?(?=^```)", first, re.DOTALL | re.MULTILINE)
+    assert len(body.splitlines()) == 10
+
+
+@pytest.mark.parametrize(
+    "name", [*pytest_modelgate.__all__, *importlib.import_module("pytest_modelgate.strategies").__all__]
+)
+def test_public_names_are_told(name: str) -> None:
+    assert re.search(rf"\b{name}\b", README)
+
+
+def test_every_helper_has_a_row() -> None:
+    helpers = {name for name in pytest_modelgate.__all__ if name.startswith("assert_")}
+    assert set(re.findall(r"^\| `(assert_\w+)\(", README, re.MULTILINE)) == helpers
+
+
+def test_options_and_ini_settings_are_those_that_exist(pytestconfig: pytest.Config) -> None:
+    parser = pytestconfig._parser
+    options = {
+        name: option.default
+        for group in parser._groups
+        for option in group.options
+        for name in option.names()
+        if name.startswith("--modelgate")
+    }
+    settings = {name for name in parser._inidict if name.startswith("modelgate_")}
+    rows = re.findall(r"^\| `(--[\w-]+)(?:=\w+)?` \| `(\w+)` \|", README, re.MULTILINE)
+    assert {option for option, _ in rows} == set(options)
+    assert {setting for _, setting in rows} == settings
+    assert all(setting == option.removeprefix("--").replace("-", "_") for option, setting in rows)
+    for text in (README, EXAMPLES):
+        assert set(re.findall(r"--modelgate-[\w-]+", text)) <= set(options)
+        assert set(re.findall(r"\bmodelgate_\w+", text)) <= settings | {"modelgate_device"}
+
+
+def test_fixtures_are_told(request: pytest.FixtureRequest) -> None:
+    definitions = request._fixturemanager._arg2fixturedefs
+    ours = {
+        name
+        for name, fixtures in definitions.items()
+        if any(fixture.func.__module__.startswith("pytest_modelgate") for fixture in fixtures)
+    }
+    assert ours == {"train_model", "load_model", "evaluate_model", "modelgate_device"}
+    section = README.split("## Fixtures")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == ours
+
+
+def between(name: str) -> str:
+    return README.split(f"<!-- {name}:start -->\n")[1].split(f"<!-- {name}:end -->")[0]
+
+
+def test_the_table_of_metrics_is_the_registry() -> None:
+    head = ["| Name | Definition | Range | Takes | Bounds |", "| --- | --- | --- | --- | --- |"]
+    assert between("metrics").splitlines() == head + [metric_row(metric) for metric in METRICS.values()]
+
+
+def metric_row(metric: Metric) -> str:
+    """A metric's row, from its entry and from what it really gives on three classes."""
+    takes = [f"`{name}`" for name in metric.parameters]
+    takes += ["`label`"] if metric.needs in ("counts", "scores") else []
+    takes += [f"`average` ({', '.join(metric.averages)})"] if metric.averages else []
+    spans = {(0, 1): "0 to 1", (-1, 1): "-1 to 1"}
+    span = spans.get((metric.lowest, metric.highest), "any number")
+    return f"| `{metric.name}` | {metric.formula} | {span} | {', '.join(takes) or 'nothing'} | {bounds(metric)} |"
+
+
+def bounds(metric: Metric) -> str:
+    logits = np.random.default_rng(0).normal(size=(60, 3))
+    predictions = Evaluation.from_predictions(target=np.arange(60) % 3, preds=logits, outputs="logits")
+    if metric.needs not in ("counts", "ranks"):
+        return "no"
+    asked: list[dict[str, Any]] = [{"label": 1}, {"average": "micro"}] if metric.averages else [{}]
+    parameters = {"k": 2} if "k" in metric.parameters else {}
+    has = [predictions.measure(metric.name, **arguments, **parameters).hits is not None for arguments in asked]
+    if len(has) == 1:
+        return "yes" if has[0] else "no"
+    return {(True, True): "of one class, and micro", (True, False): "of one class", (False, True): "micro only"}.get(
+        tuple(has), "no"
+    )
+
+
+def test_the_versions_are_those_of_the_package() -> None:
+    metadata = importlib.import_module("importlib.metadata").metadata("pytest-modelgate")
+    needed = [need for need in metadata.get_all("Requires-Dist") if "extra ==" not in need]
+    assert between("versions").splitlines() == [f"- {need.replace('>=', ' ')}" for need in needed]
+
+
+def bad_input() -> list[tuple[str, str]]:
+    return re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", between("bad-input"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("code", "told"), bad_input())
+def test_bad_input_gets_what_is_told(code: str, told: str) -> None:
+    names = {name: getattr(pytest_modelgate, name) for name in pytest_modelgate.__all__} | {"torch": torch}
+    generator = torch.Generator().manual_seed(0)
+    names |= {"x": torch.randn(100, 4, generator=generator), "y": (torch.arange(100) >= 60).long()}
+    names |= {"model": torch.nn.Linear(4, 2), "LOSS": torch.nn.CrossEntropyLoss()}
+    names["e"] = pytest_modelgate.evaluate(
+        names["model"], (names["x"], names["y"]), outputs="logits", labels=("ok", "fraud")
+    )
+    with pytest.raises((pytest_modelgate.ModelgateError, pytest_modelgate.GateFailure)) as raised:
+        eval(code, names)
+    first = f"{raised.type.__name__}: {raised.value}".splitlines()[0]
+    assert re.fullmatch(re.escape(told).replace(re.escape("..."), ".*"), first), first
+
+
+def test_the_table_of_bad_input_is_long() -> None:
+    assert len(bad_input()) == between("bad-input").count("\n") - 2 > 15
+
+
+def test_every_error_has_a_row() -> None:
+    errors = {name for name in pytest_modelgate.__all__ if name.endswith("Error")} - {"ModelgateError"}
+    assert set(re.findall(r"^\| `(\w+Error)` \| [^`]", README, re.MULTILINE)) == errors
+
+
+def test_every_key_of_the_report_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(next(block.code for block in MODULES if "train_model" in block.code and "label=" in block.code))
+    pytester.runpytest("-p", "no:cacheprovider", "--modelgate-report")
+    report = json.loads((pytester.path / "modelgate-report" / "report.json").read_text(encoding="utf-8"))
+    section = README.split("### report.json")[1].split("\n## ")[0]
+    told = set(re.findall(r"`(\w+)`", section))
+    keys = {*report, *report["tests"], *report["provenance"]}
+    for part in ("verdicts", "evaluations", "histories"):
+        assert report[part], part
+        keys |= report[part][0].keys()
+    keys |= {*report["evaluations"][0]["loss"], *report["histories"][0]["epochs"][0]}
+    assert keys <= told
+
+
+def test_every_field_of_a_verdict_is_told() -> None:
+    section = README.split("A `Verdict` has")[1].split("\n\n")[0]
+    assert set(Verdict.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", section))
+
+
+@pytest.mark.parametrize("kind", [Evaluation, ConfusionMatrix, pytest_modelgate.Gate])
+def test_evidence_has_the_members_that_are_told(kind: type) -> None:
+    section = README.split(f"### `{kind.__name__}`")[-1].split("\n##")[0]
+    for name in re.findall(r"^\| `\.(\w+)", section, re.MULTILINE):
+        assert hasattr(kind, name), name
+
+
+def test_links_lead_somewhere() -> None:
+    anchors = {slug(title) for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target[1:] in anchors if target.startswith("#") else (ROOT / target).exists(), target
+
+
+def slug(title: str) -> str:
+    """The anchor that GitHub makes of a title."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def alike(shown: str, printed: str) -> bool:
+    """The same words; numbers with decimals within 0.05, since versions of torch train a little differently."""
+    number = r"(?<![\w.])\d+\.\d+"
+    ours, theirs = words(shown), words(printed)
+    if re.sub(number, "0", ours) != re.sub(number, "0", theirs):
+        return False
+    pairs = zip(re.findall(number, ours), re.findall(number, theirs), strict=True)
+    return all(abs(float(a) - float(b)) <= 0.05 for a, b in pairs)
+
+
+def words(line: str) -> str:
+    """One space between words, and each strip as one mark, whatever it shows."""
+    return " ".join(re.sub(r"[·━●│]{8,}", "~", line).split())

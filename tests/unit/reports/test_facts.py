@@ -1,0 +1,80 @@
+"""What the reports say in words about a run, an evaluation and a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.reports import facts
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from pytest_modelgate.reports.report import Report
+
+
+def test_a_run_is_told_in_a_few_words(report: Report) -> None:
+    assert facts.run_facts(report) == [
+        "22 tests: 18 passed, 4 failed", "22 gates", "seed 0", "device cpu", "8.2 s", "commit 0123456789",
+    ]  # fmt: skip
+
+
+def test_every_outcome_of_a_test_is_counted_in_words(make: SimpleNamespace) -> None:
+    outcomes = dict(zip("abcdef", ["passed", "failed", "error", "skipped", "xfailed", "xpassed"], strict=True))
+    (tests, *_) = facts.run_facts(make.build([], order=list("abcdefg"), outcomes=outcomes))
+    assert tests == (
+        "7 tests: 1 passed, 1 failed, 1 ended in an error, 1 skipped, 1 failed as marked, "
+        "1 passed though marked to fail, 1 did not run"
+    )
+
+
+@pytest.mark.parametrize(("bounds", "known"), [([], None), ([0.95], 0.95), ([0.95, 0.95], 0.95), ([0.95, 0.99], None)])
+def test_the_confidence_is_named_once_where_all_bounds_share_it(
+    make: SimpleNamespace, bounds: list[float], known: float | None
+) -> None:
+    entries = [make.entry("t", "verdict", make.verdict(confidence=0.5))]
+    entries += [make.entry("t", "verdict", make.verdict(confidence=one, lower=0.1, upper=0.9)) for one in bounds]
+    assert facts.confidence(make.build(entries)) == known
+
+
+def test_an_evaluation_is_named_by_its_model_and_its_steps(make: SimpleNamespace) -> None:
+    steps = ["at_threshold(0.3)", "slices['north']"]
+    title = facts.evaluation_title(make.evaluation("e", model="Net", derivation=steps))
+    assert title == "Net.at_threshold(0.3).slices['north']"
+    assert facts.evaluation_title(make.evaluation("e")) == "evaluation"
+    assert facts.evaluation_title(make.evaluation("e", kind="confusion_matrix")) == "confusion matrix"
+
+
+def test_the_facts_of_an_evaluation_leave_out_what_it_has_not(make: SimpleNamespace) -> None:
+    loss = {"name": "cross_entropy", "mean": "inf"}
+    full = make.evaluation("e", n=1204, counts=[[80, 5], [3, 12]], loss=loss)
+    assert facts.evaluation_facts(full) == [
+        ("task", "binary"), ("samples", "1,204"), ("accuracy", "0.920"), ("cross entropy", "inf"), ("threshold", "0.5"),
+    ]  # fmt: skip
+    bare = make.evaluation("e", task="regression", labels=[], counts=None, threshold=None)
+    assert facts.evaluation_facts(bare) == [("task", "regression"), ("samples", "100")]
+
+
+def test_what_was_logged_is_gathered_by_name_with_losses_first(make: SimpleNamespace) -> None:
+    epochs = [
+        {"epoch": 1, "lr": 0.1, "val_recall": 0.5, "train_loss": 3.0},
+        {"epoch": 2, "train_loss": "nan", "val_recall": 0.8},
+        {"epoch": 4, "train_loss": 1.0},
+    ]
+    loss, rate, recall = facts.courses(make.history("h", epochs))
+
+    assert [(one.name, one.group, one.part) for one in (loss, rate, recall)] == [
+        ("train_loss", "loss", "train"), ("lr", "lr", ""), ("val_recall", "recall", "val"),
+    ]  # fmt: skip
+    assert (loss.first, loss.last, loss.lowest, loss.highest) == (3.0, 1.0, (4, 1.0), (1, 3.0))
+    assert loss.broken == [(2, "nan")]
+    assert recall.points == [(1, 0.5), (2, 0.8), (4, None)]
+    assert recall.last == 0.8
+
+
+def test_a_training_without_epochs_has_no_values(make: SimpleNamespace) -> None:
+    row = make.history("h", [], model=None, loss=None, seed=None, device=None, threads=2)
+    assert facts.courses(row) == []
+    assert facts.history_title(row) == "training"
+    assert facts.history_facts(row) == [("epochs", "0"), ("threads", "2")]

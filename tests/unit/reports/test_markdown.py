@@ -1,0 +1,113 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.reports.markdown import code, render, text
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from pytest_modelgate.reports.report import Report
+
+
+def outside_code(markdown: str) -> str:
+    """The Markdown without its code blocks and code spans, where nothing is markup."""
+    markdown = re.sub(r"^(`{3,})text\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", markdown)
+
+
+def test_the_first_line_answers_for_the_run(report: Report) -> None:
+    assert render(report).splitlines()[0].startswith("## Failed: 4 of 22 gates are red (recall['fraud'] >= 0.9 in ")
+
+
+def test_every_gate_has_a_row(report: Report) -> None:
+    markdown = render(report)
+
+    rows = [line for line in markdown.splitlines() if "<br>" in line]
+    assert len(rows) == len(report.verdicts)
+    assert rows[0] == (
+        "| ❌ **FAIL** | `recall['fraud'] >= 0.9`<br>`tests/models/test_fraud.py::test_recall` "
+        "| 0.120 | 0.071 to 0.187 | 12 of 100 |"
+    )
+    assert any(row.startswith("| FAIL (expected) |") for row in rows)
+    assert any(row.startswith("| PASS ×37 |") for row in rows)
+    assert any(row.startswith("| ⚠️ INCONCLUSIVE |") for row in rows)
+
+
+def test_all_rows_of_a_table_have_as_many_cells_as_its_head(report: Report) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", render(report), flags=re.MULTILINE):
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(cells) == 1
+
+
+def test_red_gates_are_explained_with_their_table(report: Report) -> None:
+    markdown = render(report)
+    explained = markdown[markdown.index("### Red gates") : markdown.index("### Evaluations")]
+
+    assert "**FAIL: recall of 'fraud' = 0.120 (12 of 100), required >= 0.900**" in explained
+    assert "\nactual fraud              88                12\n" in explained
+    assert "test_the_old_model_is_caught" not in explained
+
+
+def test_no_name_becomes_markup(report: Report) -> None:
+    markdown = outside_code(render(report))
+
+    assert "<script" not in markdown
+    assert set(re.findall(r"</?(\w+)", markdown)) <= {"details", "summary", "br", "code"}
+    assert "](" not in markdown
+    assert "*d*" not in markdown
+
+
+@given(st.text(alphabet="ab_*`|<>&\\[](){}#@$~:/!\n\r 1.", max_size=30))
+def test_escaped_words_keep_their_place_in_a_table_and_their_meaning(words: str) -> None:
+    from html import unescape
+
+    plain = " ".join(words.split())
+    escaped = text(words)
+
+    assert unescape(escaped) == unescape(plain) == plain or "&" in plain
+    assert not re.search(r"[<|`*\\~@$\n]", escaped)
+    if code(words).startswith("`"):
+        assert code(words) == f"`{plain}`"
+        assert not re.search(r"[|\\`]", plain)
+
+
+def test_a_code_block_cannot_be_left_from_within(make: SimpleNamespace) -> None:
+    verdict = make.verdict(outcome=Outcome.FAIL, notes=("````", "<b>"))
+    markdown = render(make.build([make.entry("t", "verdict", verdict)], outcomes={"t": "failed"}))
+    assert "`````text\n````\n<b>\n`````" in markdown
+
+
+def test_of_very_many_gates_the_green_ones_are_folded(make: SimpleNamespace) -> None:
+    entries = [make.entry(f"t{index}", "verdict", make.verdict(), sequence=index) for index in range(150)]
+    entries.append(make.entry("red", "verdict", make.verdict(outcome=Outcome.FAIL)))
+    markdown = render(make.build(entries, outcomes={"red": "failed"}))
+
+    assert "<details><summary>150 green gates</summary>" in markdown
+    assert markdown.index("**FAIL**") < markdown.index("150 green gates")
+
+
+def test_folds_are_closed_and_stand_apart(report: Report) -> None:
+    """Within a fold Markdown is read only after an empty line."""
+    markdown = render(report)
+    assert markdown.count("<details>") == markdown.count("</details>") == 7 + 3 + 1
+    assert all(f"</summary>{rest}".startswith("</summary>\n\n") for rest in markdown.split("</summary>")[1:])
+
+
+def test_a_value_that_is_just_short_of_its_bar_does_not_look_like_it(report: Report) -> None:
+    assert "| 0.89996 |" in render(report)
+
+
+def test_no_name_at_all_is_no_empty_code_span() -> None:
+    assert code("") == "<code></code>"
+
+
+def test_a_run_without_gates_renders(make: SimpleNamespace) -> None:
+    assert render(make.build([])) == "## Passed, but no gate was judged.\n\n0 tests · 0 gates\n"

@@ -1,0 +1,198 @@
+"""The summary for the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.reports.terminal import summary_lines
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from pytest_modelgate.reports.report import Report
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal the text fills."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(character)) for character in text)
+
+
+def summary(
+    make: SimpleNamespace, *verdicts: dict[str, Any], width: int = 100, **changes: Any
+) -> list[tuple[str, str]]:
+    """The summary of a run of one test."""
+    lines = [make.entry("file.py::test", "verdict", one, sequence=index) for index, one in enumerate(verdicts)]
+    return summary_lines(make.build(lines, **changes), width=width, unicode=False)
+
+
+def row(make: SimpleNamespace, width: int = 100, **verdict: Any) -> str:
+    """The line of a gate."""
+    estimate = verdict.pop("estimate", 0.95)
+    return next(
+        line for line, _ in summary(make, make.verdict("recall", estimate, **verdict), width=width) if "recall" in line
+    )
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [80, 81, 90, 100, 140, 300])
+def test_every_line_fits_the_width(report: Report, width: int, unicode: bool) -> None:
+    lines = summary_lines(report, width=width, unicode=unicode)
+
+    assert max(columns(line) for line, _ in lines) <= width
+    assert all(line == line.rstrip() for line, _ in lines)
+
+
+@given(
+    gate=st.text(max_size=120),
+    test=st.text(max_size=120),
+    estimate=st.none() | st.floats(),
+    outcome=st.sampled_from(Outcome),
+    width=st.integers(80, 200),
+)
+def test_lines_fit_whatever_the_names(
+    make: SimpleNamespace, gate: str, test: str, estimate: float | None, outcome: Outcome, width: int
+) -> None:
+    verdict = make.verdict("recall", estimate, gate=gate, outcome=outcome)
+    report = make.build([make.entry(test, "verdict", verdict)] * 3)
+    for unicode in (True, False):
+        lines = [line for line, _ in summary_lines(report, width=width, unicode=unicode)]
+        assert all(columns(line) <= width for line in lines)
+        assert all(line.isprintable() for line in lines)
+        assert unicode or all(line.isascii() for line in lines)
+
+
+def test_the_first_line_is_the_headline(report: Report) -> None:
+    lines = summary_lines(report, width=1000, unicode=True)
+    assert lines[0] == (report.headline, "red")
+
+
+@pytest.mark.parametrize(
+    ("changes", "style"),
+    [({}, "green"), ({"failed": True}, "red"), ({"why_incomplete": "stopped"}, "yellow")],
+)
+def test_the_headline_has_the_colour_of_the_answer(make: SimpleNamespace, changes: dict[str, Any], style: str) -> None:
+    assert summary(make, make.verdict(), **changes)[0][1] == style
+
+
+def test_a_run_without_gates_is_answered_for_in_one_line(make: SimpleNamespace) -> None:
+    assert summary(make) == [("Passed, but no gate was judged.", "green")]
+
+
+def test_every_gate_has_a_line_under_its_file_where_there_is_room(report: Report) -> None:
+    lines = [line for line, _ in summary_lines(report, width=180, unicode=True)]
+
+    gates = [line for line in lines if line.startswith("  ") and not line.startswith("  test  ")]
+    assert len(gates) == len(report.verdicts)
+    assert lines.count("tests/models/test_fraud.py") == 1
+    assert sum(line.startswith("  test_accuracy  ") for line in lines) == 1
+    assert not any("…" in line for line in lines)
+
+
+def test_every_gate_has_a_line_under_its_test_where_there_is_less_room(report: Report) -> None:
+    lines = [line for line, _ in summary_lines(report, width=80, unicode=True)]
+
+    gates = [line for line in lines if line.startswith("  ") and not line.startswith("  gate  ")]
+    assert len(gates) == len(report.verdicts)
+    place = lines.index("tests/models/test_fraud.py::test_accuracy")
+    assert lines[place + 1].startswith("  accuracy >= 0.97  ")
+
+
+def test_gates_of_one_test_stand_under_it_together(make: SimpleNamespace) -> None:
+    verdicts = [make.verdict("recall", 0.95, gate=f"recall[{index}] {'x' * 40}") for index in range(3)]
+    lines = [line for line, _ in summary(make, *verdicts, width=80)]
+    assert lines.count("file.py::test") == 1
+
+
+def test_the_columns_are_aligned(report: Report) -> None:
+    lines = [line for line, _ in summary_lines(report, width=100, unicode=False)]
+    head = next(line for line in lines if "outcome" in line)
+    starts = {head.index("outcome")}
+    for line in lines:
+        for word in ("PASS", "FAIL", "INCONCLUSIVE", "UNDEFINED"):
+            if line.startswith("  ") and f"  {word}" in line:
+                starts.add(line.index(f"  {word}") + 2)
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "passed", "test_outcome", "ending", "style"),
+    [
+        ("PASS", True, "passed", "PASS", ""),
+        ("FAIL", False, "failed", "FAIL", "red"),
+        ("FAIL", False, "passed", "FAIL (expected)", ""),
+        ("UNDEFINED", False, "failed", "UNDEFINED", "red"),
+        ("INCONCLUSIVE", True, "passed", "INCONCLUSIVE", "yellow"),
+        ("INCONCLUSIVE", False, "failed", "INCONCLUSIVE", "red"),
+    ],
+)
+def test_only_what_needs_attention_is_coloured(
+    make: SimpleNamespace, outcome: str, passed: bool, test_outcome: str, ending: str, style: str
+) -> None:
+    verdict = make.verdict("recall", 0.5, outcome=Outcome(outcome), passed=passed)
+    lines = summary(make, verdict, outcomes={"file.py::test": test_outcome})
+    assert [(line.endswith(f"  {ending}"), shown) for line, shown in lines if "recall >=" in line][-1] == (True, style)
+
+
+def test_a_gate_that_was_judged_often_says_how_often(make: SimpleNamespace) -> None:
+    entries = [make.entry("t", "verdict", make.verdict(), hypothesis=True, sequence=index) for index in range(37)]
+    report = make.build(entries)
+    assert any(line.endswith("PASS x37") for line, _ in summary_lines(report, width=80, unicode=False))
+    assert any(line.endswith("PASS ×37") for line, _ in summary_lines(report, width=80, unicode=True))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "drawn"),
+    [
+        ({"estimate": 0.12, "lower": 0.07, "upper": 0.19}, ".=o=..............|."),
+        ({"estimate": 0.97, "lower": 0.93, "upper": 0.99, "bar": 0.5}, "..........|.......=o"),
+        ({"estimate": 0.5, "bar": 0.2}, "....|.....o........."),
+        ({"estimate": None}, "..................|."),
+        ({"estimate": float("nan")}, "..................|."),
+        ({"estimate": 0.5, "bar": None}, "..........o........."),
+        # In one cell they stand side by side in their order, and an equal one where it meets the bar.
+        ({"estimate": 0.91, "bar": 0.9}, ".................|o."),
+        ({"estimate": 0.90, "bar": 0.9}, ".................|o."),
+        ({"estimate": 0.90, "bar": 0.91}, "..................o|"),
+        ({"estimate": 0.90, "bar": 0.9, "direction": "at_most"}, "..................o|"),
+        ({"estimate": 0.90, "bar": 0.9, "direction": "above"}, "..................o|"),
+        ({"estimate": 1.0, "bar": 1.0}, "..................|o"),
+        ({"estimate": 0.98, "bar": 1.0}, "..................o|"),
+        ({"estimate": 0.0, "bar": 0.0}, "|o.................."),
+        ({"estimate": 0.0, "bar": 0.01, "direction": "at_most"}, "o|.................."),
+    ],
+)
+def test_the_interval_is_drawn_against_the_bar(make: SimpleNamespace, verdict: dict[str, Any], drawn: str) -> None:
+    assert drawn in row(make, width=140, gate="recall", **verdict)
+
+
+def test_a_loss_is_drawn_from_zero_to_a_round_number(make: SimpleNamespace) -> None:
+    verdict = make.verdict("loss", 30.0, bar=45.0, direction="at_most", gate="loss")
+    lines = [line for line, _ in summary(make, verdict, width=140)]
+    assert any("............o.....|." in line for line in lines)
+    assert lines[-1].endswith("| bar  (losses: from 0 up)")
+
+
+def test_only_scales_that_differ_are_named(make: SimpleNamespace) -> None:
+    verdict = make.verdict("recall", 0.95)
+    assert summary(make, verdict)[-1][0].endswith("| bar")
+    assert summary(make, verdict, make.verdict("mcc", 0.95))[-1][0].endswith("| bar  (correlations: -1 to 1)")
+
+
+def test_a_long_test_keeps_its_end_and_a_long_gate_its_bar(make: SimpleNamespace) -> None:
+    verdict = make.verdict(gate=f"recall['{'x' * 90}'] >= 0.95")
+    report = make.build([make.entry(f"file.py::test_{'y' * 90}[threshold-0.3]", "verdict", verdict)])
+    lines = [line for line, _ in summary_lines(report, width=80, unicode=True)]
+
+    assert any(line.startswith("…yyy") and line.endswith("yyy[threshold-0.3]") for line in lines)
+    assert any(line.startswith("  recall['xxx") and "xxx… >= 0.95  0.950  " in line for line in lines)
+
+
+def test_a_value_that_is_just_short_of_its_bar_does_not_look_like_it(make: SimpleNamespace) -> None:
+    assert " 0.89996 " in row(make, estimate=0.89996, bar=0.9)

@@ -1,0 +1,112 @@
+"""The public surface: exactly these names, each at home in `pytest_modelgate`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pytest_modelgate as mg
+
+NAMES = re.findall(
+    r"\w+",
+    """
+    BarError BeatsMajorityClass CheckpointError ConfusionMatrix DeviceError Evaluation EveryClassRecall EvidenceError
+    Gate GateFailure History MetricError ModelgateError ModelgateWarning Outcome Run TrainedModel TrainingError Verdict
+    assert_accuracy_at_least assert_average_precision_at_least assert_balanced_accuracy_at_least
+    assert_beats_majority_class assert_every_class_recall_at_least assert_f1_at_least assert_loss_at_most
+    assert_mcc_at_least assert_metric assert_precision_at_least assert_recall_at_least assert_roc_auc_at_least
+    assert_specificity_at_least evaluate load_model train_model
+""",
+)
+
+
+def test_the_names_are_exact() -> None:
+    assert sorted(mg.__all__) == sorted(NAMES)
+    assert len(set(mg.__all__)) == len(mg.__all__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_loads_and_is_documented(name: str) -> None:
+    value = getattr(mg, name)
+    assert value is getattr(mg, name)
+    assert value.__name__ == name
+    assert value.__doc__
+    assert name in dir(mg)
+
+
+def test_errors_say_their_public_module() -> None:
+    for name in NAMES:
+        value = getattr(mg, name)
+        if isinstance(value, type) and issubclass(value, (Exception, Warning)):
+            assert value.__module__ == "pytest_modelgate"
+            assert issubclass(value, mg.ModelgateError) or value in (mg.GateFailure, mg.ModelgateWarning)
+    assert issubclass(mg.GateFailure, AssertionError)
+    assert not issubclass(mg.GateFailure, mg.ModelgateError)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    """What `__all__` names, `__getattr__` finds and `TYPE_CHECKING` imports is one list."""
+    source = Path(mg.__file__).read_text("utf-8")
+    block = source[source.index("if TYPE_CHECKING:") : source.index("__version__")]
+    imported = set(re.findall(r"\b[A-Za-z_]\w*\b", re.sub(r"from [\w.]+ import|if TYPE_CHECKING:", " ", block)))
+    assert imported == set(NAMES)
+
+
+def test_a_typo_is_asked_about() -> None:
+    with pytest.raises(AttributeError, match=r"did you mean 'ConfusionMatrix'?"):
+        mg.ConfusionMatrx  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'assert_recal_at_least'; did you mean"):
+        mg.assert_recal_at_least  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'zzz'$"):
+        mg.zzz  # noqa: B018
+    with pytest.raises(ImportError):
+        exec("from pytest_modelgate import assert_recal_at_least")
+
+
+def test_a_star_import_works() -> None:
+    space: dict[str, object] = {}
+    exec("from pytest_modelgate import *", space)
+    assert set(NAMES) <= set(space)
+
+
+def test_the_version_is_the_distributions() -> None:
+    from importlib.metadata import version
+
+    assert mg.__version__ == version("pytest-modelgate")
+
+
+@pytest.mark.parametrize("layer", ["metrics", "statistics", "evidence", "gates", "reports", "runtime"])
+def test_the_inits_of_layers_hold_a_docstring_and_nothing_else(layer: str) -> None:
+    module = importlib.import_module(f"pytest_modelgate.{layer}")
+    assert Path(module.__file__).read_text("utf-8").strip().splitlines() == [f'"""{module.__doc__}"""']
+
+
+def test_every_module_has_a_docstring_and_is_of_modest_length() -> None:
+    for file in Path(mg.__file__).parent.rglob("*.py"):
+        text = file.read_text("utf-8")
+        assert text.startswith('"""'), file
+        assert len(text.splitlines()) <= 400, file
+
+
+def test_it_is_typed() -> None:
+    assert (Path(mg.__file__).parent / "py.typed").exists()
+
+
+def test_a_notebook_needs_no_pytest() -> None:
+    """Maths, evidence, gates and assertions, without pytest in the process."""
+    code = """
+import sys
+sys.modules["pytest"] = sys.modules["_pytest"] = None
+import pytest_modelgate as mg
+matrix = mg.ConfusionMatrix([[45, 5], [1, 99]])
+assert mg.assert_recall_at_least(matrix, 0.9).passed
+mg.Evaluation.from_predictions(target=[0, 1], preds=[0.2, 0.9], outputs="probabilities")
+import torch
+mg.evaluate(torch.nn.Identity(), (torch.tensor([-1.0, 2.0]), torch.tensor([0, 1])), outputs="logits")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
