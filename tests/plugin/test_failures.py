@@ -80,7 +80,7 @@ WRONG_USE = [
     ("mg.evaluate(nn.Identity(), (X, Y + 5), outputs='logits')", "EvidenceError", "target"),
     ("evaluate_model(nn.Identity(), (X, Y + 5), outputs='logits')", "EvidenceError", "target"),
     ("evaluate_model(nn.Identity(), (X, Y), outputs='logit')", "EvidenceError", "did you mean 'logits'?"),
-    ("train_model(nn.Linear(1, 2), (X, Y), fit=print)", "TrainingError", "train_model(Linear"),
+    ("train_model(nn.Linear(1, 2), (X, Y), fit=print)", "TrainingError", "give Linear or lambda"),
     ("train_model(lambda: nn.Linear(1, 2), (X, Y))", "TrainingError", "loss=, optimizer=, epochs="),
     ("load_model('missing.pt')", "CheckpointError", "missing.pt does not exist"),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def modules(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> objec
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(WATCH, "utf-8")
     monkeypatch.setenv("MODULES_DIR", str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(LAST)
 

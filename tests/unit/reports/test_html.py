@@ -173,6 +173,27 @@ def test_colour_is_never_alone(page: Page) -> None:
     assert len(chips) == page.count("span", "chip")
 
 
+def test_a_row_tells_only_what_is_not_plain(page: Page) -> None:
+    notes = [words for tag, words in page.texts if tag == "span"]
+    assert "judged 37 times; shown: the last one" in notes
+    assert "(failed)" not in notes
+    assert "no interval; scale 0 to 0.15" in notes
+    assert "no interval; scale -1 to 1" in notes
+    assert ("summary", "10 tests rest on it") in page.texts
+
+
+def test_of_very_much_evidence_only_what_red_gates_rest_on_is_open(make: SimpleNamespace) -> None:
+    entries = [make.entry("t", "evaluation", make.evaluation(f"e{index}"), sequence=index) for index in range(40)]
+    entries.append(make.entry("t", "verdict", make.verdict(outcome=Outcome.FAIL, evidence="e7"), sequence=40))
+    few = Page(render(make.build(entries[:3])))
+    many = Page(render(make.build(entries, outcomes={"t": "failed"})))
+
+    assert [attributes["id"] for _, attributes in few.elements if "open" in attributes] == [
+        "evaluation-1", "evaluation-2", "evaluation-3",
+    ]  # fmt: skip
+    assert [attributes["id"] for _, attributes in many.elements if "open" in attributes] == ["evaluation-8"]
+
+
 def test_a_run_without_gates_renders(make: SimpleNamespace) -> None:
     page = Page(render(make.build([])))
     assert page.faults == []

@@ -91,6 +91,9 @@ def test_a_shuffled_loader_repeats_too() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_random_state_is_restored(fails: bool) -> None:
+    random.seed(1234)
+    np.random.seed(1234)
+    torch.manual_seed(1234)
     state = random_state()
     if fails:
         with pytest.raises(EvidenceError):
