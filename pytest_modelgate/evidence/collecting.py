@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_modelgate.evidence.evaluation import Evaluation, Origin, Task
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
-from pytest_modelgate.metrics.arrays import check_scores, to_numpy, whole_numbers
+from pytest_modelgate.metrics.arrays import as_floats, to_numpy, whole_numbers
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
 from pytest_modelgate.metrics.counting import labels_to_counts, logits_to_labels
 from pytest_modelgate.metrics.labels import check_labels, class_indices
@@ -74,6 +74,7 @@ class Collector:
         self.threshold = check_threshold(threshold)
         self.keep = keep
         self.n = 0
+        self._counted = 0
         self._model = model
         self._num_classes = 0
         self._columns: int | None = None
@@ -194,7 +195,12 @@ class Collector:
         return bool(self.task == "binary" and self.outputs != "labels")
 
     def _columns_of(self, outputs: Sequence[int], target: Sequence[int]) -> int:
-        if not outputs or not target or outputs[0] != target[0]:
+        if not target:
+            raise EvidenceError(
+                "a batch has a single target and no dimension for samples: these are samples, not batches; "
+                "give a Dataset, a DataLoader, or a pair (inputs, targets) of stacked tensors"
+            )
+        if not outputs or outputs[0] != target[0]:
             raise EvidenceError(
                 f"outputs of shape {list(outputs)} and targets of shape {list(target)} do not fit: "
                 "give one output (or row of outputs) and one target a sample"
@@ -245,14 +251,29 @@ class Collector:
         else:
             outputs = np.concatenate([o for o, _ in self._pending])
             if self.outputs == "values":
-                check_scores(outputs, "values")
+                self._refuse_not_finite(outputs)
             else:
                 target = np.concatenate([t for _, t in self._pending]).reshape(len(outputs))
                 self._count(outputs, whole_numbers(target, "target"))
+        self._counted += len(outputs) if self.outputs != "labels" else 0
         self._pending, self._pending_samples = [], 0
 
+    def _refuse_not_finite(self, outputs: NDArray[Any]) -> None:
+        finite = np.isfinite(as_floats(outputs, self.outputs))
+        if finite.all():
+            return
+        bad = ~finite.reshape(len(outputs), -1).all(axis=1)
+        row = int(np.argmax(bad))
+        value = outputs[row].reshape(-1)[int(np.argmin(finite[row].reshape(-1)))]
+        raise EvidenceError(
+            f"{self.outputs} must be finite, but sample {self._counted + row:,} has {value:g} (as have "
+            f"{int(np.count_nonzero(bad)) - 1:,} more of the {len(outputs):,} looked at); look at the training, "
+            "or at the scale of the inputs"
+        )
+
     def _count(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
-        outputs = check_scores(outputs, self.outputs)
+        self._refuse_not_finite(outputs)
+        outputs = as_floats(outputs, self.outputs)
         if self._columns == 1:
             outputs = outputs.reshape(len(outputs))
         if self.outputs == "probabilities":

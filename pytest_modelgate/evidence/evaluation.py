@@ -77,24 +77,30 @@ class Evaluation:
         outputs: Outputs,
         labels: Sequence[Label] | None = None,
         threshold: float = 0.5,
+        keep: str = "auto",
     ) -> Evaluation:
         """The evidence of predictions that any framework made.
 
         Args:
             target: the true classes [N], as indices or as names out of `labels` (where labels are integers, integers
-                are names); numbers [N] for `outputs="values"`.
+                are names).
             preds: with "logits" or "probabilities" scores [N] or [N, 1] of the last of two classes, or [N, K];
-                with "labels" the predicted classes [N]; with "values" numbers [N].
+                with "labels" the predicted classes [N].
             outputs: what `preds` are; it is never guessed.
             labels: the class names, in the order of the indices.
             threshold: for two classes: positive iff probability >= threshold; between 0 and 1.
+            keep: as for `evaluate`; "scores" keeps the scores of many classes.
 
         Raises:
             EvidenceError: shapes, labels or scores that do not fit together, or no samples.
         """
         from pytest_modelgate.evidence.collecting import Collector
 
-        collector = Collector(outputs=outputs, labels=labels, threshold=threshold)
+        if outputs == "values":
+            raise EvidenceError(
+                "predicted values without a loss leave nothing to judge; evaluate a model with loss=..."
+            )
+        collector = Collector(outputs=outputs, labels=labels, threshold=threshold, keep=keep)
         collector.add(to_numpy(preds), collector.encode_target(target))
         return collector.finish()
 
@@ -228,6 +234,10 @@ class Evaluation:
             scores=_both(self.scores, other.scores),
             origin=self.origin if self.origin == other.origin else Origin(steps=("merged",)),
         )
+
+    def __radd__(self, other: object) -> Evaluation:
+        """So that `sum(evaluations)` works, which starts from 0."""
+        return self if other == 0 else NotImplemented
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):

@@ -156,6 +156,6 @@ def plain(number: float) -> float | str:
 
 def _number(name: str, value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value.detach() if hasattr(value, "detach") else value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(f"{name}={value!r} is not one number; log a float or a tensor of one element") from error

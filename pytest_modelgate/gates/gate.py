@@ -207,11 +207,17 @@ class Gate:
         if lower is not None and upper is not None:
             notes.append(allowed(lower, upper, self.confidence, METHOD))
         elif found.value is not None:
-            notes.append(f"no interval for {self.metric} yet: judged by its estimate, which may be luck")
+            name = f"{self.average} {self.metric}" if self.average is not None else self.metric
+            notes.append(f"no interval for {name} yet: judged by its estimate, which may be luck")
         if found.value is None:
             notes.append("where there is nothing to judge a gate never passes")
         elif outcome is Outcome.INCONCLUSIVE and lower is not None:
             notes.append(f"more samples{'' if label is None else f' of {label!r}'} would settle it")
+        if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail":
+            notes.append(
+                "red since if_unsure='fail' takes nothing but proof"
+                + ("" if lower is not None else ", which this metric cannot give yet: say if_unsure='estimate' here")
+            )
         if not passed and evaluation.matrix is not None and get_metric(self.metric).needs == "counts":
             notes += str(evaluation.matrix).splitlines()
             seen = label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0
@@ -244,6 +250,6 @@ def check_bar(bar: object, lowest: float, highest: float, name: str) -> float:
     if not math.isfinite(bar):
         raise BarError(f"the bar of {name} is {bar}: nothing can be judged against it")
     if not lowest <= bar <= highest:
-        meant = f"; was {percent(bar)} meant?" if highest == 1 and 1 < bar <= 100 else ""
+        meant = f"; was {percent(bar)} meant?" if (lowest, highest) == (0, 1) and 10 <= bar <= 100 else ""
         raise BarError(f"a bar of {bar:g} is outside the range of {name}, {lowest:g} to {highest:g}{meant}")
     return bar

@@ -9,7 +9,7 @@ from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.gates.gate import METHOD, check_bar, judge_proportion
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
 from pytest_modelgate.gates.verdict import Outcome, Verdict
-from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number
+from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number, plain
 from pytest_modelgate.statistics.proportions import clopper_pearson, mcnemar_mid_p
 
 if TYPE_CHECKING:
@@ -176,10 +176,12 @@ class EveryClassRecall:
         hits, support = int(matrix.counts[index, index]), int(matrix.support[index])
         method = f"{METHOD}, Holm over {matrix.num_classes} classes"
         notes = [allowed(*bounds, self.confidence, method)] if bounds else []
+        if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail":
+            notes.append("red since if_unsure='fail' takes nothing but proof")
         if not passed:
             notes += [*str(matrix).splitlines(), *hidden_by_accuracy(evaluation, self.bar)]
         return Verdict(
-            gate=f"every_class_recall >= {self.bar!r}",
+            gate=f"every_class_recall >= {plain(self.bar)}",
             outcome=outcome,
             passed=passed,
             metric="recall",

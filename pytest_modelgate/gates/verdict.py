@@ -32,7 +32,7 @@ class Verdict:
     """One judgement of one gate on one piece of evidence.
 
     Attributes:
-        gate: the gate as text, such as `recall['fraud'] >= 0.9`.
+        gate: the gate as text, such as `recall[fraud] >= 0.9`.
         outcome: what the evidence shows; see `Outcome`.
         passed: the colour: whether the test may go on. `if_unsure` decides it where the outcome is `INCONCLUSIVE`.
         metric, label, average, slice, parameters: what was measured, and of what.

@@ -51,6 +51,15 @@ def subject(metric: Metric, *, label: Label | None, average: str | None, paramet
     return text
 
 
+def plain(bar: float) -> str:
+    """A bar as its author wrote it, all digits kept.
+
+    >>> plain(0.95), plain(1000.0)
+    ('0.95', '1000')
+    """
+    return repr(bar).removesuffix(".0")
+
+
 def gate_text(
     name: str, sign: str, bar: float, *, label: Label | None, average: str | None, parameters: Mapping[str, float]
 ) -> str:
@@ -61,7 +70,7 @@ def gate_text(
     """
     arguments = ", ".join(f"{key}={value:g}" for key, value in parameters.items())
     which = average if average is not None else label
-    return f"{name}{f'({arguments})' if arguments else ''}{'' if which is None else f'[{which}]'} {sign} {bar!r}"
+    return f"{name}{f'({arguments})' if arguments else ''}{'' if which is None else f'[{which}]'} {sign} {plain(bar)}"
 
 
 def allowed(lower: float, upper: float, confidence: float, method: str) -> str:

@@ -95,8 +95,10 @@ class Metric:
             raise MetricError(f"{self.name} takes label= or average=, not both ({label!r} and {average!r})")
         if average is not None:
             if average not in self.averages:
-                takes = f"takes {', '.join(map(repr, self.averages))}" if self.averages else "has no average"
-                raise MetricError(f"{self.name} {takes}, not {average!r}{did_you_mean(average, self.averages)}")
+                if not self.averages:
+                    raise MetricError(f"{self.name} is one figure for all classes: it takes no average={average!r}")
+                takes = ", ".join(map(repr, self.averages))
+                raise MetricError(f"{self.name} takes {takes}, not {average!r}{did_you_mean(average, self.averages)}")
             return None
         if label is not None:
             if self.needs in ("ranks", "loss"):

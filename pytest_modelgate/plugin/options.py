@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,8 @@ class Options:
                 report=report,
                 report_dir=text["report-dir"],
                 device=device,
-                confidence=check_confidence(_number(text["confidence"], float), "modelgate-confidence"),
-                if_unsure=check_if_unsure(text["if-unsure"], "modelgate-if-unsure"),
+                confidence=check_confidence(_number(text["confidence"]), "--modelgate-confidence"),
+                if_unsure=check_if_unsure(text["if-unsure"], "--modelgate-if-unsure"),
                 seed=_seed(text["seed"]),
             )
         except ModelgateError as error:
@@ -96,15 +97,15 @@ def _setting(config: Config, name: str) -> str:
     return _DEFAULTS[name] if given is None or given == "" else str(given)
 
 
-def _number(text: str, kind: type[float] | type[int]) -> float | str:
-    try:
-        return kind(text)
-    except ValueError:
-        return text
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _seed(text: str) -> int:
-    number = _number(text, int)
+    number = _number(text)
     if isinstance(number, int) and 0 <= number < 2**32:
         return number
-    raise ModelgateError(f"modelgate-seed={text!r} is not a seed: give a whole number from 0 to {2**32 - 1}")
+    raise ModelgateError(f"--modelgate-seed={text!r} is not a seed: give a whole number from 0 to {2**32 - 1}")

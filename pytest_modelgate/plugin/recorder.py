@@ -56,7 +56,7 @@ class Recorder:
     def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
         """Record a judgement and the evidence behind it."""
         if self._junit and self._item is not None:
-            _add_properties(self._item, verdict)
+            _add_properties(self._item, verdict, again=_is_hypothesis(self._item))
         if self._journal is not None:
             key = self._evidence(evidence)
             self._write("verdict", verdict.to_dict() | {"evidence": key})
@@ -98,7 +98,7 @@ class Recorder:
             "test": None if item is None else item.nodeid,
             "phase": self._phase,
             "worker": self._worker,
-            "hypothesis": getattr(getattr(item, "obj", None), "is_hypothesis_test", False) is True,
+            "hypothesis": _is_hypothesis(item),
             "data": data,
         }
         with self._lock:
@@ -122,9 +122,20 @@ def _key(summary: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _add_properties(item: Item, verdict: Verdict) -> None:
-    """JUnit's properties of a test: flat texts; a gate that is settled again replaces what stood there."""
+def _is_hypothesis(item: Item | None) -> bool:
+    """Whether one run of the test settles its gates on many examples."""
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False) is True
+
+
+def _add_properties(item: Item, verdict: Verdict, again: bool) -> None:
+    """JUnit's properties of a test, flat texts; a gate that stands there already is numbered, or replaced if `again`."""
     names = ("outcome", "estimate", "lower", "upper", "bar", "support")
-    values = {f"modelgate.{verdict.gate}.{name}": getattr(verdict, name) for name in names}
-    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] not in values]
-    item.user_properties += [(name, str(value)) for name, value in values.items() if value is not None]
+    prefix = f"modelgate.{verdict.gate}"
+    same = (f"{prefix}.", f"{prefix}#")
+    there = sum(name.startswith(same) and name.endswith(".outcome") for name, _ in item.user_properties)
+    if again:
+        item.user_properties[:] = [pair for pair in item.user_properties if not pair[0].startswith(f"{prefix}.")]
+    elif there:
+        prefix += f"#{there + 1}"
+    values = {name: getattr(verdict, name) for name in names}
+    item.user_properties += [(f"{prefix}.{name}", str(value)) for name, value in values.items() if value is not None]

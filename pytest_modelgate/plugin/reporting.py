@@ -104,8 +104,9 @@ class Reporter:
         )
         try:
             write_reports(self._report, self._folder)
-        except ModelgateError as error:
-            self._error = f"the report could not be written: {error}"
+        except Exception as error:
+            # Whatever it is, the run's own summary must still appear; it is shown there, and the run is red.
+            self._error = f"the report could not be written: {type(error).__name__}: {error}"
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         else:
             shutil.rmtree(self.journal, ignore_errors=True)

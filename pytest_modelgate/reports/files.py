@@ -22,8 +22,11 @@ def write_reports(report: Report, directory: str | os.PathLike[str]) -> list[Pat
     Raises `ModelgateError` that names the path where a file or the folder cannot be written.
     """
     folder = make_folder(directory)
-    texts = {"report.json": report.to_json(), "report.md": markdown.render(report), "report.html": html.render(report)}
-    return [_write(folder / name, text) for name, text in texts.items()]
+    # The data first: should a page fail to be drawn, the numbers are safe.
+    made = [_write(folder / "report.json", report.to_json())]
+    made.append(_write(folder / "report.md", markdown.render(report)))
+    made.append(_write(folder / "report.html", html.render(report)))
+    return made
 
 
 def make_folder(directory: str | os.PathLike[str]) -> Path:

@@ -120,7 +120,11 @@ def _is_array(value: object) -> bool:
 
 def _is_pair(data: object) -> bool:
     """Whether this is (inputs, targets) of all samples; the inputs may be a tuple or dict of arrays."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2 or not _is_array(data[1]):
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return False
+    if _is_array(data[0]) and isinstance(data[1], (list, tuple)) and data[1] and isinstance(data[1][0], (int, float)):
+        return True
+    if not _is_array(data[1]):
         return False
     inputs = data[0].values() if isinstance(data[0], Mapping) else data[0]
     return _is_array(data[0]) or (isinstance(data[0], (tuple, Mapping)) and all(map(_is_array, inputs)))

@@ -25,9 +25,8 @@ def parse_device(name: str) -> tuple[str, int | None]:
     match = _FORM.fullmatch(name.strip().lower())
     if match is None or (match[2] and match[1] in ("auto", "cpu")):
         kinds = ("auto", "cpu", "cuda", "mps", "xpu")
-        raise DeviceError(
-            f"{name!r} is not a device: give auto, cpu, cuda, cuda:1, mps or xpu{did_you_mean(name, kinds)}"
-        )
+        hint = "; did you mean 'cuda' or 'auto'?" if "gpu" in name.lower() else did_you_mean(name, kinds)
+        raise DeviceError(f"{name!r} is not a device: give auto, cpu, cuda, cuda:1, mps or xpu{hint}")
     return match[1], int(match[2]) if match[2] else None
 
 

@@ -25,7 +25,7 @@ class TrainedModel:
         history: what the training logged, frozen.
         device: where it was trained.
         seed: what the random generators were seeded with.
-        loss: the training's loss, which `evaluate` takes by default; None with `fit`.
+        loss: the training's loss, which `evaluate` takes by default; None where none was given.
     """
 
     model: torch.nn.Module

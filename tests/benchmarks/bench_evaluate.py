@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from pytest_modelgate import evaluate
 
 SAMPLES = 16384
+LOSS = nn.CrossEntropyLoss()
 
 
 def bare(model: nn.Module, batches: Any, loss: Callable[..., torch.Tensor]) -> float:
@@ -56,36 +57,47 @@ def pairs(one: Callable[[], Any], other: Callable[[], Any], rounds: int) -> tupl
     return times
 
 
+def report_loader(name: str, model: nn.Module, data: tuple[torch.Tensor, torch.Tensor], rounds: int) -> None:
+    """`evaluate` over the bare loop, on a DataLoader at batch 64."""
+    loader = DataLoader(TensorDataset(*data), batch_size=64)
+    hand, ours = pairs(lambda: bare(model, loader, LOSS), lambda: evaluate(model, loader, loss=LOSS), rounds)
+    low, middle, high = statistics.quantiles([b / a for a, b in zip(hand, ours, strict=True)], n=4)
+    print(f"  {name:20} ratio median {middle:.3f}, quartiles {low:.3f} to {high:.3f}")
+
+
+def report_tensors(
+    name: str, model: nn.Module, data: tuple[torch.Tensor, torch.Tensor], size: int, rounds: int
+) -> None:
+    """What `evaluate` adds to the model's forward pass, on a pair of tensors."""
+    alone, ours = pairs(
+        lambda: forward(model, data[0], size), lambda: evaluate(model, data, loss=LOSS, batch_size=size), rounds
+    )
+    added = statistics.median(b - a for a, b in zip(alone, ours, strict=True))
+    share = added / (SAMPLES * 1e-6 + SAMPLES / size * 60e-6)
+    print(f"  {name:20} batch {size:5}: {1e6 * added / SAMPLES:6.3f} us a sample in all, {share:5.2f} of the limit")
+
+
 def main(rounds: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    loss = nn.CrossEntropyLoss()
     models = {
-        "MLP 32-256-256-2": (nn.Sequential(nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2)), 2),
-        "MLP 32-256-256-10": (nn.Sequential(nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)), 10),
-        "Linear 32-2": (nn.Linear(32, 2), 2),
+        "MLP 32-256-256-2": nn.Sequential(
+            nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2)
+        ),
+        "MLP 32-256-256-10": nn.Sequential(
+            nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+        ),
+        "Linear 32-2": nn.Linear(32, 2),
     }
+    data = torch.randn(SAMPLES, 32), torch.randint(0, 2, (SAMPLES,))
     print("DataLoader at batch 64: evaluate over the bare loop")
-    for name, (model, classes) in models.items():
-        inputs, targets = torch.randn(SAMPLES, 32), torch.randint(0, classes, (SAMPLES,))
-        loader = DataLoader(TensorDataset(inputs, targets), batch_size=64)
-        hand, ours = pairs(lambda: bare(model, loader, loss), lambda: evaluate(model, loader, loss=loss), rounds)
-        ratios = [b / a for a, b in zip(hand, ours, strict=True)]
-        quartiles = statistics.quantiles(ratios, n=4)
-        print(f"  {name:20} ratio median {quartiles[1]:.3f}, quartiles {quartiles[0]:.3f} to {quartiles[2]:.3f}")
+    for name, model in models.items():
+        report_loader(name, model, data, rounds)
     print("a pair of tensors: added to the model's forward pass (at most 1 us a sample and 60 us a batch)")
-    for name, (model, classes) in models.items():
-        inputs, targets = torch.randn(SAMPLES, 32), torch.randint(0, classes, (SAMPLES,))
+    for name, model in models.items():
         for size in (64, 256, 4096):
-            alone, ours = pairs(
-                lambda size=size: forward(model, inputs, size),
-                lambda size=size: evaluate(model, (inputs, targets), loss=loss, batch_size=size),
-                rounds,
-            )
-            added = statistics.median(b - a for a, b in zip(alone, ours, strict=True))
-            allowed = SAMPLES * 1e-6 + SAMPLES / size * 60e-6
-            print(f"  {name:20} batch {size:5}: {1e6 * added / SAMPLES:6.3f} us a sample in all, {added / allowed:5.2f} of the limit")
+            report_tensors(name, model, data, size, rounds)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 25)

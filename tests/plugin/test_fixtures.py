@@ -142,6 +142,7 @@ def test_loading(pytester: pytest.Pytester) -> None:
     body = """
     def test_a(load_model, tmp_path, evaluate_model):
         model = Net()
+        nn.init.constant_(model.weight, 2.0)  # logits on both sides of zero
         torch.save(model.state_dict(), tmp_path / "model.pt")
         loaded = load_model(tmp_path / "model.pt", Net)
         assert torch.equal(loaded.weight, model.weight)

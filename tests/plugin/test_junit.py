@@ -59,7 +59,8 @@ def test_the_values_of_each_gate(pytester: pytest.Pytester) -> None:
     assert "modelgate.recall[1] >= 0.5.estimate" not in undefined
     twice = found["test_twice"]
     assert len(twice) == len(dict(twice))
-    assert dict(twice)["modelgate.precision[fraud & <b>] >= 0.5.support"] == "208"
+    assert dict(twice)["modelgate.precision[fraud & <b>] >= 0.5.support"] == "104"
+    assert dict(twice)["modelgate.precision[fraud & <b>] >= 0.5#2.support"] == "208"
     assert found["test_none"] == []
 
 

@@ -85,14 +85,14 @@ USAGE_ERRORS = [
     ("--modelgate-device=gpu", "'gpu' is not a device: give auto, cpu, cuda"),
     ("--modelgate-device=cuda:x", "'cuda:x' is not a device"),
     ("--modelgate-device=cpu:3", "'cpu:3' is not a device"),
-    ("--modelgate-confidence=95", "modelgate-confidence=95.0 is not a confidence*was 0.95 meant?"),
-    ("--modelgate-confidence=1", "modelgate-confidence=1.0 is not a confidence"),
-    ("--modelgate-confidence=high", "modelgate-confidence='high' is not a confidence"),
-    ("--modelgate-confidence=nan", "modelgate-confidence=nan is not a confidence"),
-    ("--modelgate-if-unsure=fial", "modelgate-if-unsure='fial' is not one of*did you mean 'fail'?"),
-    ("--modelgate-seed=-1", "modelgate-seed='-1' is not a seed"),
-    ("--modelgate-seed=1.5", "modelgate-seed='1.5' is not a seed"),
-    ("--modelgate-seed=4294967296", "modelgate-seed='4294967296' is not a seed"),
+    ("--modelgate-confidence=95", "--modelgate-confidence=95 is not a confidence*was 0.95 meant?"),
+    ("--modelgate-confidence=1", "--modelgate-confidence=1 is not a confidence"),
+    ("--modelgate-confidence=high", "--modelgate-confidence='high' is not a confidence"),
+    ("--modelgate-confidence=nan", "--modelgate-confidence=nan is not a confidence"),
+    ("--modelgate-if-unsure=fial", "--modelgate-if-unsure='fial' is not one of*did you mean 'fail'?"),
+    ("--modelgate-seed=-1", "--modelgate-seed='-1' is not a seed"),
+    ("--modelgate-seed=1.5", "--modelgate-seed='1.5' is not a seed"),
+    ("--modelgate-seed=4294967296", "--modelgate-seed='4294967296' is not a seed"),
 ]
 
 

@@ -121,7 +121,7 @@ class TestWhichClass:
 
     @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "mcc", "cohen_kappa"])
     def test_overall_metrics_have_no_average(self, name):
-        with pytest.raises(MetricError, match=f"{name} has no average, not 'macro'"):
+        with pytest.raises(MetricError, match=f"{name} is one figure for all classes: it takes no average='macro'"):
             measure(name, PETS, average="macro")
 
     @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "mcc", "cohen_kappa"])

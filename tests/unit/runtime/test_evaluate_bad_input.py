@@ -78,9 +78,9 @@ def test_an_empty_batch_among_others_is_no_error() -> None:
         ([(LOGITS, CLASS[:1])], {}, r"\[4, 3\] and targets of shape \[1\] do not fit"),
         ([(LOGITS, CLASS[:3])], {"loss": nn.CrossEntropyLoss()}, r"\[4, 3\] and targets of shape \[3\] do not fit"),
         # scores
-        ((with_value(math.nan), CLASS), {}, "logits must be finite: 1 of 12, the first is nan"),
-        ((with_value(math.inf), CLASS), {}, "logits must be finite: 1 of 12, the first is inf"),
-        ((with_value(-math.inf, SCORES), POSITIVE), {}, "logits must be finite: 1 of 4, the first is -inf"),
+        ((with_value(math.nan), CLASS), {}, "logits must be finite, but sample [0-3] has nan"),
+        ((with_value(math.inf), CLASS), {}, "logits must be finite, but sample [0-3] has inf"),
+        ((with_value(-math.inf, SCORES), POSITIVE), {}, "logits must be finite, but sample [0-3] has -inf"),
         ((with_value(math.nan, SCORES.sigmoid()), POSITIVE), {"outputs": "probabilities"}, "must be finite.* nan "),
         ((with_value(math.nan, SCORES), SCORES), {"loss": nn.MSELoss(), "outputs": "values"}, "must be finite.* nan "),
         # logits and probabilities
@@ -110,7 +110,7 @@ def test_an_empty_batch_among_others_is_no_error() -> None:
         ([(LOGITS, LOGITS, CLASS)], {}, "batch 0 is a tuple of 3 parts; give pairs"),
         (TensorDataset(LOGITS), {}, "batch 0 is a (list|tuple) of 1 parts?; give pairs"),
         ([{"x": LOGITS, "y": CLASS}], {}, "batch 0 is a dict; give pairs"),
-        ([(LOGITS[0], 1), (LOGITS[1], 0)], {}, r"targets of shape \[\]"),
+        ([(LOGITS[0], 1), (LOGITS[1], 0)], {}, "these are samples, not batches"),
         # options
         ((LOGITS, CLASS), {"outputs": None}, "say outputs='logits'"),
         ((LOGITS, CLASS), {"outputs": "logit"}, "outputs='logit'.*did you mean 'logits'?"),
