@@ -73,17 +73,17 @@ class Gate:
 
     def __post_init__(self) -> None:
         metric = get_metric(self.metric)
+        object.__setattr__(self, "parameters", dict(self.parameters))
+        for name in self.parameters:
+            if name not in metric.parameters:
+                takes = f"takes {', '.join(metric.parameters)}" if metric.parameters else "takes no parameter"
+                raise MetricError(f"{self.metric} {takes}, not {name!r}{did_you_mean(name, metric.parameters)}")
         if (self.at_least is None) == (self.at_most is None):
             raise BarError(f"a gate on {self.metric} takes one bar: at_least= or at_most=")
         bar = check_bar(self.bar, metric.lowest, metric.highest, metric.name)
         object.__setattr__(self, self.direction, bar)
         check_confidence(self.confidence)
         check_if_unsure(self.if_unsure)
-        object.__setattr__(self, "parameters", dict(self.parameters))
-        for name in self.parameters:
-            if name not in metric.parameters:
-                takes = f"takes {', '.join(metric.parameters)}" if metric.parameters else "takes no parameter"
-                raise MetricError(f"{self.metric} {takes}, not {name!r}{did_you_mean(name, metric.parameters)}")
         if self.label is not None and self.average is not None:
             raise MetricError(f"{self.metric}: give label={self.label!r} or average={self.average!r}, not both")
 

@@ -128,7 +128,7 @@ def _is_hypothesis(item: Item | None) -> bool:
 
 
 def _add_properties(item: Item, verdict: Verdict, again: bool) -> None:
-    """JUnit's properties of a test, flat texts; a gate that stands there already is numbered, or replaced if `again`."""
+    """JUnit's properties of a test, flat texts; a gate that stands there is numbered, or replaced if `again`."""
     names = ("outcome", "estimate", "lower", "upper", "bar", "support")
     prefix = f"modelgate.{verdict.gate}"
     same = (f"{prefix}.", f"{prefix}#")

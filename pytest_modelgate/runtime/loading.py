@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,7 +115,9 @@ def _state_dict(file: Path, trust: bool, place: torch.device) -> Any:
     import torch
 
     try:
-        found = torch.load(file, map_location=place, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a foreign pickle's protocol before it refuses the file
+            found = torch.load(file, map_location=place, weights_only=True)
     except pickle.UnpicklingError as error:
         if not _is_pickle(file):
             raise CheckpointError(f"{file} cannot be read as a model: it is damaged, or of another kind") from error

@@ -189,7 +189,7 @@ def read_loss(loss: Any) -> Loss:
     if isinstance(loss, str):
         if loss not in _OUTPUTS:
             raise EvidenceError(
-                f"loss {loss!r} is not known{did_you_mean(loss, _OUTPUTS)}; give a function or a module"
+                f"loss {loss!r} is none of torch's that are known by name{did_you_mean(loss, _OUTPUTS)}"
             )
         loss = getattr(F, loss)
     if isinstance(loss, type) or not callable(loss):

@@ -73,7 +73,7 @@ def train_model(
         device: as for `--modelgate-device`.
 
     Raises:
-        TrainingError: something is missing, the model is none, or the loss is not finite.
+        TrainingError: something is missing, or the factory makes no module.
         EvidenceError: data that cannot be read, are empty, or do not fit the loss.
     """
     __tracebackhide__ = True
