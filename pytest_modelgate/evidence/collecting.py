@@ -265,10 +265,11 @@ class Collector:
         bad = ~finite.reshape(len(outputs), -1).all(axis=1)
         row = int(np.argmax(bad))
         value = outputs[row].reshape(-1)[int(np.argmin(finite[row].reshape(-1)))]
+        others = int(np.count_nonzero(bad)) - 1
         raise EvidenceError(
-            f"{self.outputs} must be finite, but sample {self._counted + row:,} has {value:g} (as have "
-            f"{int(np.count_nonzero(bad)) - 1:,} more of the {len(outputs):,} looked at); look at the training, "
-            "or at the scale of the inputs"
+            f"{self.outputs} must be finite, but sample {self._counted + row:,} has {value:g}"
+            + (f", and {others:,} more of {len(outputs):,} are not" if others else "")
+            + "; look at the training, or at the scale of the inputs"
         )
 
     def _count(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
