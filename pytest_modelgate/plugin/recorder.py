@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 if TYPE_CHECKING:
-    from pytest import Item
+    from collections.abc import Generator
+
+    from _pytest.fixtures import SubRequest
+    from pytest import FixtureDef, Item
 
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
@@ -36,6 +40,7 @@ class Recorder:
         self._file: TextIO | None = None
         self._item: Item | None = None
         self._phase = "setup"
+        self._fixture: str | None = None
         self._sequence = 0
         self._lock = threading.Lock()
         self._known: set[tuple[str, str | None]] = set()
@@ -52,6 +57,24 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: Item) -> None:
         self._item, self._phase = item, "teardown"
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: FixtureDef[Any], request: SubRequest
+    ) -> Generator[None, object | None, object | None]:
+        """Know which shared fixture is being made: each xdist worker makes its own, and judges in it again."""
+        outer, self._fixture = self._fixture, _shared(request)
+        try:
+            made = yield
+            if self._fixture is not None:
+                # Finalizers run last in, first out: this one before the fixture's own.
+                fixturedef.addfinalizer(functools.partial(setattr, self, "_fixture", self._fixture))
+            return made
+        finally:
+            self._fixture = outer
+
+    def pytest_fixture_post_finalizer(self) -> None:
+        self._fixture = None
 
     def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
         """Record a judgement and the evidence behind it."""
@@ -98,6 +121,7 @@ class Recorder:
             "test": None if item is None else item.nodeid,
             "phase": self._phase,
             "worker": self._worker,
+            "fixture": self._fixture,
             "hypothesis": _is_hypothesis(item),
             "data": data,
         }
@@ -112,6 +136,13 @@ class Recorder:
 
 
 RECORDER = pytest.StashKey[Recorder]()
+
+
+def _shared(request: SubRequest) -> str | None:
+    """The name of a fixture that tests may share, alike in every process; None for one that is a single test's."""
+    if request.scope == "function":
+        return None
+    return f"{request.scope} {request.node.nodeid} {request.fixturename} {request.param_index}"
 
 
 def _key(summary: dict[str, Any]) -> str:

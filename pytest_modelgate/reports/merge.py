@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +82,17 @@ def _verdicts(entries: Sequence[Entry]) -> list[Row]:
     """One row for each verdict, without what a process repeated only because another one could not see it."""
     rows: list[Row | None] = []
     seen: dict[str, int] = {}
+    repeated: Counter[str] = Counter()
     generated: dict[tuple[str, str, str], int] = {}
     for entry in entries:
         data = plain(entry["data"])
         row = {**data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
-        if entry["test"] is None or entry["phase"] != "call":
+        shared = "collection" if entry["test"] is None else entry["fixture"]
+        if shared is not None:
             # A fixture that many tests share runs once in each process: for its first test, and ends after its last.
-            content = f"{entry['phase']} {json.dumps(data, sort_keys=True)}"
+            content = f"{shared} {entry['phase']} {json.dumps(data, sort_keys=True)}"
+            repeated[f"{entry['worker']} {content}"] += 1
+            content += f" {repeated[entry['worker'] + ' ' + content]}"
             if content in seen:
                 if entry["phase"] != "teardown":
                     continue

@@ -41,7 +41,7 @@ def run_process(make: SimpleNamespace, plan: Any, chosen: list[int], worker: str
     lines: list[dict[str, Any]] = []
     ready: set[Any] = set()
 
-    def act(index: int, phase: str, actions: list[Action]) -> None:
+    def act(index: int, phase: str, actions: list[Action], fixture: str | None = None) -> None:
         hypothesis = plan["tests"][index]["hypothesis"]
         for kind, number in actions:
             if kind in ("verdict", "red"):
@@ -52,6 +52,7 @@ def run_process(make: SimpleNamespace, plan: Any, chosen: list[int], worker: str
             else:
                 data = make.history(f"history {number}", [{"epoch": 1, "train_loss": 0.5}])
             place = {"phase": phase, "worker": worker, "sequence": len(lines), "hypothesis": hypothesis}
+            place["fixture"] = fixture
             lines.append(make.entry(f"test_{index}", kind, data, **place))
 
     for index in sorted(chosen):
@@ -59,7 +60,7 @@ def run_process(make: SimpleNamespace, plan: Any, chosen: list[int], worker: str
         for fixture in test["uses"]:
             if fixture not in ready:
                 ready.add(fixture)
-                act(index, "setup", plan["fixtures"][fixture])
+                act(index, "setup", plan["fixtures"][fixture], f"session {fixture}")
         act(index, "setup", test["setup"])
         if test["caches"] and "cached" not in ready:
             ready.add("cached")
@@ -163,8 +164,8 @@ def test_a_red_verdict_outside_a_test_is_expected_only_where_the_run_passed(
 
 def test_a_shared_fixture_is_judged_once_for_its_first_test(make: SimpleNamespace) -> None:
     lines = [
-        make.entry("b", "verdict", make.verdict(), phase="setup", worker="gw0"),
-        make.entry("a", "verdict", make.verdict(), phase="setup", worker="gw1"),
+        make.entry("b", "verdict", make.verdict(), phase="setup", worker="gw0", fixture="session trained"),
+        make.entry("a", "verdict", make.verdict(), phase="setup", worker="gw1", fixture="session trained"),
         make.entry("b", "verdict", make.verdict(), phase="call", worker="gw0", sequence=1),
     ]
     assert [row["test"] for row in make.build(lines, order=["a", "b"]).verdicts] == ["a", "b"]
@@ -172,10 +173,32 @@ def test_a_shared_fixture_is_judged_once_for_its_first_test(make: SimpleNamespac
 
 def test_what_ends_with_a_shared_fixture_is_judged_once_for_its_last_test(make: SimpleNamespace) -> None:
     lines = [
-        make.entry(test, "verdict", make.verdict(), phase="teardown", worker=worker)
+        make.entry(test, "verdict", make.verdict(), phase="teardown", worker=worker, fixture="session trained")
         for test, worker in (("a", "gw1"), ("b", "gw0"))
     ]
     assert [row["test"] for row in make.build(lines, order=["a", "b"]).verdicts] == ["b"]
+
+
+@pytest.mark.parametrize("phase", ["setup", "teardown"])
+@pytest.mark.parametrize("workers", [("", ""), ("gw0", "gw1")])
+def test_equal_gates_in_fixtures_of_single_tests_stay_apart(
+    make: SimpleNamespace, phase: str, workers: tuple[str, str]
+) -> None:
+    lines = [
+        make.entry(test, "verdict", make.verdict(outcome=Outcome.FAIL), phase=phase, worker=worker, sequence=number)
+        for number, (test, worker) in enumerate(zip("ab", workers, strict=True))
+    ]
+    rows = make.build(lines, order=["a", "b"], outcomes={"a": "xfailed", "b": "error"}).verdicts
+    assert [(row["test"], row["expected"]) for row in rows] == [("a", True), ("b", False)]
+
+
+def test_a_shared_fixture_that_judges_twice_stands_twice(make: SimpleNamespace) -> None:
+    lines = [
+        make.entry(test, "verdict", make.verdict(), phase="setup", worker=worker, fixture="session f", sequence=number)
+        for test, worker in (("a", "gw0"), ("b", "gw1"))
+        for number in range(2)
+    ]
+    assert [row["test"] for row in make.build(lines, order=["a", "b"]).verdicts] == ["a", "a"]
 
 
 def test_equal_gates_of_a_plain_test_stay_apart(make: SimpleNamespace) -> None:
