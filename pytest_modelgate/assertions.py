@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
@@ -54,7 +56,6 @@ def settle(make: Callable[[], _Judge], evidence: Evidence) -> Verdict:
         GateFailure: the verdict is red; it carries the verdict.
         ModelgateError: wrong use; nothing is recorded.
     """
-    __tracebackhide__ = True
     try:
         evaluation = as_evaluation(evidence)
         verdict = make().check(evaluation)
@@ -99,7 +100,6 @@ def assert_metric(
         GateFailure: the gate is not met.
         ModelgateError: wrong use, such as an unknown metric or a bar outside its range.
     """
-    __tracebackhide__ = True
     return settle(
         lambda: Gate(
             metric,
@@ -125,7 +125,6 @@ def assert_beats_majority_class(evidence: Evidence, *, confidence: float | None 
         GateFailure: it is not proved.
         ModelgateError: wrong use.
     """
-    __tracebackhide__ = True
     return settle(
         lambda: BeatsMajorityClass(confidence=listener().confidence if confidence is None else confidence), evidence
     )
@@ -140,7 +139,6 @@ def assert_every_class_recall_at_least(
         GateFailure: a class is below the bar, or has no sample.
         ModelgateError: wrong use.
     """
-    __tracebackhide__ = True
     return settle(
         lambda: EveryClassRecall(
             bar,
@@ -165,7 +163,6 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
     ) -> Verdict:
-        __tracebackhide__ = True
         return assert_metric(
             evidence,
             metric,

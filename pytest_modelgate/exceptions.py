@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# In this and most other modules: pytest leaves their frames out of tracebacks, which then end at the user's line.
+__tracebackhide__ = True
+
 import functools
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -77,11 +80,10 @@ class GateFailure(AssertionError):  # noqa: N818 - the public name, chosen to re
 
 
 def at_the_caller(function: Callable[P, T]) -> Callable[P, T]:
-    """Let wrong use end at the caller's line: a `ModelgateError` loses the frames of this package below it."""
+    """Let wrong use end at the caller's line outside pytest too, and without the errors that led to it."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        __tracebackhide__ = True
         try:
             return function(*args, **kwargs)
         except ModelgateError as error:

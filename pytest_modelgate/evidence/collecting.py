@@ -5,6 +5,8 @@ Batches are kept as they come and counted together in chunks: counting each smal
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from math import prod
 from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
@@ -45,6 +47,7 @@ class Collector:
         keep: "counts" keeps counts alone; "auto" adds ranks, and the scores of two classes (4 bytes a sample);
             "scores" keeps the scores of many classes too (4 K bytes a sample).
         loss: the loss's name, where losses will be added.
+        log_probabilities: whether the "logits" must be log-probabilities, as `NLLLoss` takes them.
         model: the model's name, for the report.
     """
 
@@ -57,6 +60,7 @@ class Collector:
         threshold: float = 0.5,
         keep: str = "auto",
         loss: str | None = None,
+        log_probabilities: bool = False,
         model: str | None = None,
     ) -> None:
         _one_of("outputs", outputs, OUTPUTS)
@@ -84,6 +88,7 @@ class Collector:
         self._rank_counts: Any = 0
         self._kept: list[tuple[Any, Any]] = []
         self._like_probabilities = outputs == "logits"
+        self._log_probabilities = log_probabilities
         self._loss_name = loss
         self._mean_loss = None if loss is None else MeanLoss(name=loss)
         self._losses: list[Any] = []
@@ -174,6 +179,10 @@ class Collector:
             matrix = ConfusionMatrix(self._counts, self.labels)
         if self._like_probabilities and self.task != "regression":
             raise EvidenceError(_LIKE_PROBABILITIES.format(n=self.n))
+        if self.threshold != 0.5 and not self._thresholded:
+            raise EvidenceError(
+                f"threshold={self.threshold:g} is for the scores of two classes; these are {self.task} {self.outputs}"
+            )
         scores = None
         if self._kept:
             values, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
@@ -279,6 +288,9 @@ class Collector:
             outputs = outputs.reshape(len(outputs))
         if self.outputs == "probabilities":
             _check_probabilities(outputs)
+        elif self._log_probabilities:
+            check_log_probabilities(float(np.abs(np.exp(outputs).sum(axis=-1) - 1).max()))
+            self._like_probabilities = False
         elif self._like_probabilities:
             self._like_probabilities = _within_unit(outputs)
         if self.task == "binary":
@@ -335,11 +347,20 @@ _LIKE_PROBABILITIES = (
 )
 
 
+def check_log_probabilities(furthest: float) -> None:
+    """An `EvidenceError` where the exponentials of a row sum to something else than 1, by at most `furthest`."""
+    if not furthest < 1e-2:
+        raise EvidenceError(
+            "NLLLoss takes log-probabilities, but the exponentials of a sample's outputs do not sum to 1: put a "
+            "LogSoftmax behind the model, or use CrossEntropyLoss"
+        )
+
+
 def _within_unit(outputs: NDArray[Any]) -> bool:
-    """Whether these could be probabilities: all in [0, 1] and, with a column a class, rows that sum to 1."""
+    """Whether these could be probabilities: all in [0, 1] and, with more than two columns, rows that sum to 1."""
     if outputs.min() < 0 or outputs.max() > 1:
         return False
-    return outputs.ndim == 1 or bool(np.all(np.abs(outputs.sum(axis=1) - 1) < 1e-3))
+    return outputs.ndim == 1 or outputs.shape[1] == 2 or bool(np.all(np.abs(outputs.sum(axis=1) - 1) < 1e-3))
 
 
 def _check_probabilities(outputs: NDArray[Any]) -> None:

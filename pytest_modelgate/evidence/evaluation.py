@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import base64
 import json
 from dataclasses import dataclass, field, replace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +158,8 @@ def plain(number: float) -> float | str:
 
 def _number(name: str, value: object) -> float:
     try:
+        if isinstance(value, (str, bool)):
+            raise TypeError
         return float(value.detach() if hasattr(value, "detach") else value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(f"{name}={value!r} is not one number; log a float or a tensor of one element") from error

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import BarError, MetricError, did_you_mean
-from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
+from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import (
     SIGNS,
@@ -19,9 +23,10 @@ from pytest_modelgate.gates.wording import (
     majority,
     number,
     percent,
+    plain,
     subject,
 )
-from pytest_modelgate.metrics.registry import get_metric
+from pytest_modelgate.metrics.registry import get_metric, measure
 from pytest_modelgate.statistics.proportions import clopper_pearson, tail_at_least, tail_at_most
 
 if TYPE_CHECKING:
@@ -84,6 +89,9 @@ class Gate:
         object.__setattr__(self, self.direction, bar)
         check_confidence(self.confidence)
         check_if_unsure(self.if_unsure)
+        if self.average is not None and self.average not in metric.averages:
+            takes = f"takes {', '.join(map(repr, metric.averages))}, not" if metric.averages else "takes no average:"
+            raise MetricError(f"{self.metric} {takes} {self.average!r}{did_you_mean(self.average, metric.averages)}")
         if self.label is not None and self.average is not None:
             raise MetricError(f"{self.metric}: give label={self.label!r} or average={self.average!r}, not both")
 
@@ -138,7 +146,7 @@ class Gate:
             confidence=self.confidence,
             if_unsure=self.if_unsure,
             method=None if lower is None else METHOD,
-            explanation=self._explanation(outcome, passed, what, found),
+            explanation=self._explanation(outcome, what, found),
             notes=tuple(self._notes(outcome, passed, evaluation, found, label, lower, upper)),
         )
 
@@ -164,26 +172,45 @@ class Gate:
         if found.hits is not None:
             outcome = judge_proportion(found.hits, found.support, self.bar, self.direction, self.confidence)
         if outcome is Outcome.INCONCLUSIVE:
-            return outcome, {"estimate": meets, "fail": False, "warn": True}[self.if_unsure]
+            return outcome, colour_of_doubt(self.if_unsure, meets)
         return outcome, outcome is Outcome.PASS
 
     def _refuse_vacuous(self, evaluation: Evaluation, label: Label | None) -> None:
-        """A bar of accuracy that always answering the majority class meets says nothing about the model."""
-        if self.metric != "accuracy" or self.direction != "at_least" or self.allow_vacuous or evaluation.n == 0:
+        """A bar that always answering one class meets says nothing about the model.
+
+        Asked of accuracy, and of what is accuracy by another name or all but: micro and weighted averages, top-1.
+        """
+        top_1 = self.metric == "top_k_accuracy" and self.parameters.get("k") == 1
+        like_accuracy = self.metric == "accuracy" or self.average in ("micro", "weighted") or top_1
+        if not like_accuracy or self.direction != "at_least" or self.allow_vacuous or evaluation.n == 0:
             return
         matrix = evaluation.confusion_matrix
-        name, share = majority(matrix)
+        answer, share = majority(matrix)
+        constant = np.zeros_like(matrix.counts)
+        constant[:, matrix.index_of(answer)] = matrix.support
+        name = f"{self.average} {self.metric}" if self.average else self.metric
         if label is not None:
             positives = int(matrix.support[matrix.index_of(label)]) / matrix.n
-            name, share = (label, positives) if positives > 0.5 else (f"not {label}", 1 - positives)
-        if share >= self.bar:
-            raise BarError(
-                f"a bar of {self.bar:g} on accuracy is vacuous: always answering {name!r} already scores "
-                f"{number(share)}. Set it above {number(share)}, gate on the recall of the rare class or with "
-                "assert_beats_majority_class, or insist with allow_vacuous=True"
+            answer, scored = (label, positives) if positives > 0.5 else (f"not {label}", 1 - positives)
+        elif get_metric(self.metric).needs == "counts":
+            found = measure(
+                self.metric, type(matrix)(constant, matrix.labels), average=self.average, parameters=self.parameters
             )
+            if found.value is None:
+                return
+            scored = found.value
+        else:
+            scored = share
+        if not self._meets(scored):
+            return
+        remedy = f"Set it above {number(scored)}" if scored < 1 else "Evaluate on data of more than one class"
+        raise BarError(
+            f"a bar of {plain(self.bar)} on {name} is vacuous: always answering {answer!r} already scores "
+            f"{number(scored)}. {remedy}, gate on the recall of the rare class or with "
+            "assert_beats_majority_class, or insist with allow_vacuous=True"
+        )
 
-    def _explanation(self, outcome: Outcome, passed: bool, what: str, found: Measurement) -> str:
+    def _explanation(self, outcome: Outcome, what: str, found: Measurement) -> str:
         if found.value is None:
             return f"{outcome}: {what} cannot be judged: {found.cause}"
         leans = ""

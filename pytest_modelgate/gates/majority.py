@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.gates.gate import METHOD, check_bar, judge_proportion
-from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
+from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number, plain
 from pytest_modelgate.statistics.proportions import clopper_pearson, mcnemar_mid_p
@@ -139,7 +141,7 @@ class EveryClassRecall:
         passed = outcome is Outcome.PASS
         leans = ""
         if outcome is Outcome.INCONCLUSIVE:
-            passed = {"estimate": meets, "fail": False, "warn": True}[self.if_unsure]
+            passed = colour_of_doubt(self.if_unsure, meets)
             leans = f" (leans {'pass' if meets else 'fail'})"
         below = [label for label, (k, n) in zip(matrix.labels, pairs, strict=True) if not k / n >= self.bar]
         sentence = (

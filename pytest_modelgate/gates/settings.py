@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from pytest_modelgate.exceptions import BarError, did_you_mean
 
 CONFIDENCE = 0.95
@@ -24,3 +26,8 @@ def check_if_unsure(if_unsure: object, where: str = "if_unsure") -> str:
         choices = ", ".join(map(repr, IF_UNSURE))
         raise BarError(f"{where}={if_unsure!r} is not one of {choices}{did_you_mean(if_unsure, IF_UNSURE)}")
     return if_unsure
+
+
+def colour_of_doubt(if_unsure: str, meets: bool) -> bool:
+    """Whether an `INCONCLUSIVE` verdict is green, given whether its estimate meets the bar."""
+    return {"estimate": meets, "fail": False, "warn": True}[if_unsure]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import json
 from dataclasses import dataclass, fields
 from enum import Enum

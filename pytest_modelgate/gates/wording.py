@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,16 +18,17 @@ SIGNS = {"at_least": ">=", "at_most": "<=", "above": ">"}
 
 
 def number(value: float, *others: float) -> str:
-    """A number with three decimals, and as many more as it takes to tell it from `others` that differ.
+    """A number with three decimals, and as many more as it takes to stand on its side of 0, of 1 and of `others`.
 
-    >>> number(0.12), number(0.8996, 0.9), number(1e-05), number(12345.678)
-    ('0.120', '0.8996', '1e-05', '12345.678')
+    >>> number(0.12), number(0.8996, 0.9), number(0.99999), number(1e-05), number(12345.678)
+    ('0.120', '0.8996', '0.99999', '1e-05', '12345.678')
     """
     if value != 0 and abs(value) < 0.001:
         return f"{value:.3g}"
     for digits in range(3, 17):
         text = f"{value:.{digits}f}"
-        if all(other == value or f"{other:.{digits}f}" != text for other in others):
+        shown = float(text)
+        if all((shown > other) == (value > other) and (shown < other) == (value < other) for other in (0, 1, *others)):
             return text
     return repr(value)
 

@@ -6,6 +6,8 @@ van Rijsbergen (1979) for F-beta.
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 from typing import TYPE_CHECKING, NamedTuple
 

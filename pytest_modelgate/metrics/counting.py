@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from typing import TYPE_CHECKING, Any
 
 import numpy as np

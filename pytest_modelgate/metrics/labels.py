@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import operator
 from typing import TYPE_CHECKING, Any, TypeAlias
 

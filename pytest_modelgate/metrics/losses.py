@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 from dataclasses import dataclass
 from fractions import Fraction

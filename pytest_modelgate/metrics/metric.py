@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 import operator
 from collections.abc import Callable, Mapping

@@ -6,6 +6,8 @@ ratio of whole numbers. Nothing is binned, and ties count one half.
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any

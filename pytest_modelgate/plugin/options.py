@@ -49,6 +49,7 @@ class Options:
             return cls(report=report)
         from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
         from pytest_modelgate.runtime.devices import parse_device, resolve_device
+        from pytest_modelgate.runtime.seeds import check_seed
 
         try:
             device = text["device"]
@@ -62,7 +63,7 @@ class Options:
                 device=device,
                 confidence=check_confidence(_number(text["confidence"]), "--modelgate-confidence"),
                 if_unsure=check_if_unsure(text["if-unsure"], "--modelgate-if-unsure"),
-                seed=_seed(text["seed"]),
+                seed=check_seed(_number(text["seed"]), "--modelgate-seed"),
             )
         except ModelgateError as error:
             raise pytest.UsageError(str(error)) from None
@@ -102,10 +103,3 @@ def _number(text: str) -> int | float | str:
         with suppress(ValueError):
             return kind(text)
     return text
-
-
-def _seed(text: str) -> int:
-    number = _number(text)
-    if isinstance(number, int) and 0 <= number < 2**32:
-        return number
-    raise ModelgateError(f"--modelgate-seed={text!r} is not a seed: give a whole number from 0 to {2**32 - 1}")

@@ -6,8 +6,11 @@ CPU's results on CPU tensors.
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from typing import TYPE_CHECKING, Any
 
+from pytest_modelgate.evidence.collecting import check_log_probabilities
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.arrays import to_numpy, whole_numbers
 from pytest_modelgate.metrics.counting import check_range
@@ -28,11 +31,11 @@ class DeviceSink:
         self._batches: list[tuple[Any, ...]] = []
         self._losses: list[tuple[Any, Any, int]] = []
         self._finite: list[Any] = []
+        self._log_sums: list[Any] = []
         self._like_probabilities: list[Any] = []
 
     def add(self, outputs: torch.Tensor, targets: torch.Tensor, place: torch.device) -> None:
         """One batch; `targets` are checked where they come from, before they go to the device."""
-        __tracebackhide__ = True
         columns = self._collector.check_shapes(tuple(outputs.shape), tuple(targets.shape))
         many = columns > 2 and self._collector.outputs == "logits" and self._collector.keep != "scores"
         if columns > 1 and targets.device.type == "cpu":
@@ -40,15 +43,18 @@ class DeviceSink:
             check_range(whole_numbers(to_numpy(targets).reshape(len(targets)), "target"), columns, "target")
         on_device = targets.to(place, non_blocking=True)
         if self._loss is not None:
+            if not self._batches:
+                self._loss.refuse_sum(outputs, on_device)
             cast = self._loss.cast(outputs, on_device)
             self._losses.append((*self._loss.measure(outputs, cast), len(targets)))
-        if many:
+        if many and len(targets):
             flat = on_device.reshape(len(targets)).long()
             self._batches.append((*decide_many(outputs, flat.clamp(0, columns - 1)), flat))
             self._finite.append(outputs.isfinite().all())
+            self._log_sums.append((outputs.exp().sum(dim=1) - 1).abs().max())
             rows = (outputs.sum(dim=1) - 1).abs() < 1e-3
             self._like_probabilities.append(((outputs >= 0) & (outputs <= 1)).all() & rows.all())
-        else:
+        elif not many:
             self._batches.append((outputs, targets))
 
     def finish(self) -> None:
@@ -59,6 +65,8 @@ class DeviceSink:
             raise EvidenceError(
                 "logits must be finite, but some are NaN or infinite; look at the training or the inputs"
             )
+        if self._log_sums and self._loss is not None and self._loss.kind == "nll_loss":
+            check_log_probabilities(float(torch.stack(self._log_sums).max()))
         like = bool(self._like_probabilities) and bool(torch.stack(self._like_probabilities).all())
         for batch in self._batches:
             if len(batch) == 2:

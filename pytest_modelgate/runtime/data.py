@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +72,8 @@ class Batches:
         if self._pair is not None:
             inputs, targets = self._pair
             order = torch.randperm(len(targets)) if self._shuffle else None
-            for start in range(0, len(targets), self._batch_size):
-                rows: Any = slice(start, start + self._batch_size)
+            for start, stop in self._slices(len(targets)):
+                rows: Any = slice(start, stop)
                 if order is not None:
                     rows = order[rows]
                 yield _rows(inputs, rows), targets[rows]
@@ -84,6 +86,15 @@ class Batches:
                 raise EvidenceError(f"{self._what}: batch {number} is {parts}; give pairs (inputs, targets)")
             inputs, targets = batch
             yield _convert(inputs, self._dtype), _tensor(targets, None)
+
+    def _slices(self, samples: int) -> Iterator[tuple[int, int]]:
+        """Where the batches begin and end; in training a last batch of one, which BatchNorm refuses, joins another."""
+        size = self._batch_size
+        for start in range(0, samples, size):
+            if self._shuffle and size > 1 and start and samples - start == 1:
+                return
+            joined = self._shuffle and size > 1 and samples - start - size == 1
+            yield start, samples if joined else min(start + size, samples)
 
 
 def move(inputs: Any, device: torch.device) -> Any:
@@ -101,7 +112,6 @@ def move(inputs: Any, device: torch.device) -> Any:
 
 def call(model: Any, inputs: Any) -> Any:
     """The model's outputs: a tuple or list of inputs is spread as arguments, a dict as keywords."""
-    __tracebackhide__ = True
     if isinstance(inputs, Mapping):
         return model(**inputs)
     if isinstance(inputs, (tuple, list)):

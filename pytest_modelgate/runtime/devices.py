@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import re
 from typing import TYPE_CHECKING
 
@@ -30,14 +32,18 @@ def parse_device(name: str) -> tuple[str, int | None]:
     return match[1], int(match[2]) if match[2] else None
 
 
-def resolve_device(name: str) -> torch.device:
-    """The torch device of that name; "auto" is the accelerator where there is one, else the CPU.
+def resolve_device(name: str | torch.device) -> torch.device:
+    """The torch device of that name, if it is here; "auto" is the accelerator where there is one, else the CPU.
 
     Raises:
         DeviceError: the name is malformed, or this machine does not have the device; it names those present.
     """
     import torch
 
+    if isinstance(name, torch.device):
+        if name.type in ("cpu", "meta"):
+            return name
+        name = str(name)
     kind, index = parse_device(name)
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if kind == "auto":

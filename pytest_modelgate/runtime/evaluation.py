@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.collecting import Collector
@@ -62,7 +64,6 @@ def evaluate(
         EvidenceError: data, outputs or targets that are empty, not finite, out of range, or do not fit together.
         DeviceError: a device that this machine does not have.
     """
-    __tracebackhide__ = True
     import torch
 
     module, loss = module_and_loss(model, loss)
@@ -74,10 +75,12 @@ def evaluate(
         threshold=threshold,
         keep=keep,
         loss=None if read is None else read.name,
+        log_probabilities=read is not None and read.kind == "nll_loss",
         model=type(module).__name__,
     )
     home = device_of(module)
-    place = home if device is None else resolve_device(device) if isinstance(device, str) else device
+    place = home if device is None else resolve_device(device)
+    read = None if read is None else read.on(place)
     batches: Iterable[tuple[Any, torch.Tensor]] = Batches(
         data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module)
     )
@@ -97,9 +100,10 @@ def evaluate(
 def _run_on_cpu(
     module: torch.nn.Module, batches: Iterable[tuple[Any, torch.Tensor]], collector: Collector, loss: Loss | None
 ) -> None:
-    __tracebackhide__ = True
     for inputs, targets in batches:
         outputs = _checked(call(module, inputs))
+        if loss is not None and collector.n == 0:
+            loss.refuse_sum(outputs, targets)
         collector.add(to_numpy(outputs), to_numpy(targets))
         if loss is not None:
             loss.add_to(collector, outputs, loss.cast(outputs, targets))

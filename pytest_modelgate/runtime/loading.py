@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import os
 import warnings
 import zipfile
@@ -43,8 +45,7 @@ def load_model(
     Raises:
         CheckpointError: the file is missing, unreadable, does not fit the model, or needs `trust=True`.
     """
-    __tracebackhide__ = True
-    place = resolve_device(device) if isinstance(device, str) else device
+    place = resolve_device(device)
     file = Path(path)
     if not file.is_file():
         found = "is a folder" if file.is_dir() else "does not exist"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import copy
 import functools
 import inspect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
@@ -93,6 +96,41 @@ class Loss:
             return targets.reshape(outputs.shape).to(outputs.dtype)
         return targets
 
+    def on(self, place: torch.device) -> Loss:
+        """The same loss with its own tensors, such as class weights, on a device; the user's is left where it is."""
+        if place.type == "cpu":
+            return self
+        return replace(self, function=_moved(self.function, place), each=self.each and _moved(self.each, place))
+
+    def refuse_no_tensor(self, value: object) -> None:
+        """An `EvidenceError` where a loss of the user's gives something else than a tensor."""
+        import torch
+
+        if not isinstance(value, torch.Tensor):
+            raise EvidenceError(f"the loss {self.name} gave {type(value).__name__}, not a tensor; it must return one")
+
+    def refuse_sum(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """An `EvidenceError` where a loss of the user's adds up over samples: it would grow with the batch.
+
+        Looked at once, on the first batch and its halves; what torch names its reduction needs no look.
+        """
+        half = len(targets) // 2
+        if self.kind is not None or self.reduction != "mean" or half == 0 or len(outputs) != len(targets):
+            return
+        parts = (slice(None), slice(half), slice(half, None))
+        losses = [self.function(outputs[rows], self.cast(outputs[rows], targets[rows])) for rows in parts]
+        for loss in losses:
+            self.refuse_no_tensor(loss)
+        if any(loss.numel() != 1 for loss in losses):
+            return
+        whole, first, second = (float(loss) for loss in losses)
+        added, mean = first + second, (first * half + second * (len(targets) - half)) / len(targets)
+        if abs(whole - added) <= 1e-4 * abs(whole) < abs(whole - mean):
+            raise EvidenceError(
+                f"the loss {self.name} adds up over samples, so its value grows with the batch; return the mean, "
+                "or one value a sample"
+            )
+
     def failed(self, outputs: torch.Tensor, targets: torch.Tensor, error: Exception) -> EvidenceError:
         """What to tell the user where a loss of torch's raised."""
         why = str(error).strip().rstrip(".")
@@ -109,7 +147,6 @@ class Loss:
 
     def add_to(self, collector: Collector, outputs: torch.Tensor, targets: torch.Tensor) -> None:
         """Measure one batch (targets as `cast` gave them) for the data set's mean; CPU tensors."""
-        __tracebackhide__ = True
         losses, weights = self.measure(outputs, targets)
         if losses.ndim == 0:
             collector.add_mean_loss(self.of_batch(float(losses), len(targets)))
@@ -135,17 +172,17 @@ class Loss:
 
     def measure(self, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The loss of each sample [n] and the weight [n] of each, or one number where the loss gives no more."""
-        __tracebackhide__ = True
         try:
-            losses = (self.each or self.function)(outputs, targets).detach()
+            losses = (self.each or self.function)(outputs, targets)
         except (IndexError, RuntimeError, ValueError) as error:
             if self.kind is None:
                 raise  # the user's own loss: its own traceback says more
             raise self.failed(outputs, targets, error) from error
+        self.refuse_no_tensor(losses)
+        losses = losses.detach()
         if losses.ndim and len(losses) == len(targets):
             if losses.ndim > 1:
-                losses = losses.flatten(1)
-                losses = losses.sum(1) if self.reduction == "batchmean" else losses.mean(1)
+                losses = losses.flatten(1).mean(1)
             return losses.float() if losses.element_size() == 2 else losses, self._weights(targets)
         if losses.numel() == 1:
             return losses.reshape(()), None
@@ -166,8 +203,7 @@ class Loss:
             return None
         ignored = None if self.ignored is None else targets == self.ignored
         if self.weight is not None:
-            known = targets if ignored is None else targets.masked_fill(ignored, 0)
-            weights = self.weight.to(targets.device)[known]
+            weights = self.weight.to(targets.device)[targets]
         elif ignored is not None:
             weights = (~ignored).float()
         else:
@@ -209,6 +245,8 @@ def read_loss(loss: Any) -> Loss:
             settings = inner.keywords | settings
             inner = inner.func
         name = getattr(inner, "__name__", type(inner).__name__)
+        if name == "<lambda>":
+            name = f"lambda at {Path(inner.__code__.co_filename).name}:{inner.__code__.co_firstlineno}"
         kind = name if getattr(F, name, None) is inner and name in _OUTPUTS else None
         defaults = _defaults(inner)
     reduction = settings.get("reduction", defaults.get("reduction", "mean"))
@@ -223,6 +261,17 @@ def read_loss(loss: Any) -> Loss:
         weight=settings.get("weight"),
         ignored=ignored if ignored is not None and ignored >= 0 else None,
     )
+
+
+def _moved(function: Any, place: torch.device) -> Any:
+    import torch
+
+    if isinstance(function, torch.nn.Module):
+        return copy.deepcopy(function).to(place)
+    if isinstance(function, functools.partial):
+        keywords = {k: v.to(place) if isinstance(v, torch.Tensor) else v for k, v in function.keywords.items()}
+        return functools.partial(_moved(function.func, place), *function.args, **keywords)
+    return function
 
 
 def _without_reduction(loss: Any) -> Callable[[Any, Any], Any]:

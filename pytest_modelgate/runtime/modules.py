@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -81,7 +83,6 @@ def placed(module: torch.nn.Module, home: torch.device, place: torch.device) -> 
 
 def make_module(factory: Any) -> torch.nn.Module:
     """What the factory makes; a `TrainingError` where it is none, or makes no module."""
-    __tracebackhide__ = True
     import torch
 
     if isinstance(factory, torch.nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,10 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 
-def check_seed(seed: object) -> int:
+def check_seed(seed: object, where: str = "seed") -> int:
     """A seed that Python, numpy and torch all take: a whole number from 0 to 2**32 - 1."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise TrainingError(f"seed={seed!r} is not a seed: give a whole number from 0 to {2**32 - 1}")
+        raise TrainingError(f"{where}={seed!r} is not a seed: give a whole number from 0 to {2**32 - 1}")
     return seed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__tracebackhide__ = True
+
 import copy
 import math
 from dataclasses import dataclass
@@ -76,11 +78,10 @@ def train_model(
         TrainingError: something is missing, or the factory makes no module.
         EvidenceError: data that cannot be read, are empty, or do not fit the loss.
     """
-    __tracebackhide__ = True
     import torch
 
     check_seed(seed)
-    place = resolve_device(device) if isinstance(device, str) else device
+    place = resolve_device(device)
     read = None if loss is None else read_loss(loss)
     if fit is None:
         _require(loss=loss, optimizer=optimizer, epochs=epochs)
@@ -108,7 +109,7 @@ def train_model(
             dtype = model_dtype(model)
             loop = _Loop(
                 model=model,
-                loss=read,  # type: ignore[arg-type]
+                loss=read.on(place),  # type: ignore[union-attr]
                 optimizer=_optimizer(optimizer, model),
                 place=place,
                 train=Batches(train_data, batch_size=batch_size, shuffle=True, dtype=dtype, what="train_data"),
@@ -134,7 +135,6 @@ class _Loop:
     validation: Batches | None
 
     def run(self, history: History, epochs: int, patience: int | None) -> None:
-        __tracebackhide__ = True
         best, best_epoch, best_weights = math.inf, 0, None
         for epoch in range(1, epochs + 1):
             history.log(epoch=epoch, train_loss=self._train_epoch(epoch))
@@ -152,7 +152,6 @@ class _Loop:
             self.model.load_state_dict(best_weights)
 
     def _train_epoch(self, epoch: int) -> float:
-        __tracebackhide__ = True
         import torch
 
         self.model.train()
@@ -172,7 +171,6 @@ class _Loop:
         return math.nan if mean is None else mean
 
     def _validate(self, epoch: int) -> float:
-        __tracebackhide__ = True
         import torch
 
         measured = []
@@ -187,13 +185,13 @@ class _Loop:
         return math.nan if mean is None else mean
 
     def _loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
-        __tracebackhide__ = True
         try:
             loss = self.loss.function(outputs, self.loss.cast(outputs, targets.to(self.place, non_blocking=True)))
         except (IndexError, RuntimeError, ValueError) as error:
             if self.loss.kind is None:
                 raise  # the user's own loss: its own traceback says more
             raise self.loss.failed(outputs, targets, error) from error
+        self.loss.refuse_no_tensor(loss)
         mean: torch.Tensor = loss if loss.ndim == 0 else loss.mean()
         return mean
 
@@ -220,7 +218,6 @@ def _check_plan(epochs: Any, early_stopping: Any, validation_data: Any) -> None:
 
 
 def _optimizer(make: Any, model: torch.nn.Module) -> torch.optim.Optimizer:
-    __tracebackhide__ = True
     import torch
 
     if isinstance(make, torch.optim.Optimizer) or not callable(make):

@@ -90,9 +90,9 @@ USAGE_ERRORS = [
     ("--modelgate-confidence=high", "--modelgate-confidence='high' is not a confidence"),
     ("--modelgate-confidence=nan", "--modelgate-confidence=nan is not a confidence"),
     ("--modelgate-if-unsure=fial", "--modelgate-if-unsure='fial' is not one of*did you mean 'fail'?"),
-    ("--modelgate-seed=-1", "--modelgate-seed='-1' is not a seed"),
-    ("--modelgate-seed=1.5", "--modelgate-seed='1.5' is not a seed"),
-    ("--modelgate-seed=4294967296", "--modelgate-seed='4294967296' is not a seed"),
+    ("--modelgate-seed=-1", "--modelgate-seed=-1 is not a seed"),
+    ("--modelgate-seed=1.5", "--modelgate-seed=1.5 is not a seed"),
+    ("--modelgate-seed=4294967296", "--modelgate-seed=4294967296 is not a seed"),
 ]
 
 

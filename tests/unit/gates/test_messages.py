@@ -75,7 +75,7 @@ UNSURE = "INCONCLUSIVE "
         (
             "recall",
             {"at_least": 0.1200001},
-            UNSURE + "(leans fail): recall of 'fraud' = 0.1200000 (12 of 100), required >= 0.1200001",
+            UNSURE + "(leans fail): recall of 'fraud' = 0.120 (12 of 100), required >= 0.1200001",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_negative_bars_are_fine_where_the_metric_has_them() -> None:
         ("recall", {"label": -1}, "unknown class -1"),
         ("recall", {"average": "marco"}, "not 'marco'; did you mean 'macro'?"),
         ("recall", {"label": "ok", "average": "macro"}, "not both"),
-        ("mcc", {"average": "macro"}, "mcc is one figure for all classes"),
+        ("mcc", {"average": "macro"}, "mcc takes no average"),
         ("fbeta", {"parameters": {"bta": 2}}, "did you mean 'beta'?"),
         ("fbeta", {"parameters": {"beta": 0}}, "beta must be a number above 0"),
         ("recall", {"parameters": {"beta": 2}}, "takes no parameter"),
