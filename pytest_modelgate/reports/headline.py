@@ -69,6 +69,8 @@ def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
 def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
     ended = tests["collected"] - tests["not_run"]
     parts = [f"Incomplete: the run stopped after {count(ended)} of {plural(tests['collected'], 'test')} ({why})"]
+    if tests["collected"] and not tests["not_run"]:
+        parts = [f"Incomplete: {why}, though all of {plural(tests['collected'], 'test')} ended"]
     red, failures = unexpected(verdicts), _failures(tests)
     if failures:
         parts.append(failures)

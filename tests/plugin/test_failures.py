@@ -83,6 +83,12 @@ WRONG_USE = [
     ("train_model(nn.Linear(1, 2), (X, Y), fit=print)", "TrainingError", "give Linear or lambda"),
     ("train_model(lambda: nn.Linear(1, 2), (X, Y))", "TrainingError", "loss=, optimizer=, epochs="),
     ("load_model('missing.pt')", "CheckpointError", "missing.pt does not exist"),
+    ("mg.ConfusionMatrix([[1, 2, 3], [3, 4, 5]])", "EvidenceError", "[K, K]"),
+    ("mg.Gate('recal', at_least=0.9)", "MetricError", "did you mean 'recall'?"),
+    ("mg.Gate('recall', at_least=0.9, label='fruad').check(RARE)", "MetricError", "did you mean 'fraud'?"),
+    ("RARE.metric('recal')", "MetricError", "did you mean 'recall'?"),
+    ("mg.Evaluation.from_predictions(target=[0, 1], preds=[9, 9], outputs='probabilities')", "EvidenceError", "reach"),
+    ("mg.History().log(train_loss='low')", "TrainingError", "'low' is not one number"),
 ]  # fmt: skip
 
 

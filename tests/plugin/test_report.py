@@ -471,3 +471,61 @@ def test_two_runs_give_the_same_bytes_but_for_times(pytester: pytest.Pytester) -
         del report["provenance"]["created"], report["provenance"]["duration_seconds"]
         texts.append(json.dumps(report))
     assert texts[0] == texts[1]
+
+
+FIXTURES = """
+@pytest.fixture
+def red():
+    mg.assert_recall_at_least(RARE, 0.9)
+
+@pytest.fixture(scope="session")
+def shared():
+    mg.assert_recall_at_least(GOOD, 0.9)
+    yield
+    mg.assert_recall_at_least(GOOD, 0.8)
+
+@pytest.mark.xfail
+def test_a(red): pass
+
+def test_b(red): pass
+
+def test_c(shared): pass
+
+def test_d(shared): pass
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+def test_a_fixture_of_one_test_is_judged_for_each(pytester: pytest.Pytester, options: list[str]) -> None:
+    write(pytester, FIXTURES)
+    pytester.runpytest_subprocess("--modelgate-report", "-p", "no:cacheprovider", *options)
+    report = read()
+    assert gates(report) == [
+        ("test_a", "recall[fraud] >= 0.9", "FAIL", True),
+        ("test_b", "recall[fraud] >= 0.9", "FAIL", False),
+        ("test_c", "recall[fraud] >= 0.9", "PASS", False),
+        ("test_d", "recall[fraud] >= 0.8", "PASS", False),
+    ]
+    assert report["headline"].startswith("Failed: 1 of 4 gates is red")
+
+
+def test_an_error_in_teardown_is_not_the_last_word_over_a_failure(pytester: pytest.Pytester) -> None:
+    body = """
+    @pytest.fixture
+    def breaks():
+        yield
+        raise ValueError
+
+    def test_a(breaks):
+        mg.assert_recall_at_least(RARE, 0.9)
+    """
+    write(pytester, body)
+    pytester.runpytest("--modelgate-report")
+    assert read()["verdicts"][0]["test_outcome"] == "failed"
+
+
+def test_a_run_that_failed_without_a_failed_test(pytester: pytest.Pytester) -> None:
+    write(pytester, "def test_a():\n    mg.assert_recall_at_least(GOOD, 0.9)\n")
+    pytester.makeconftest("def pytest_runtest_teardown(item):\n    item.session.testsfailed += 1\n")
+    assert pytester.runpytest("--modelgate-report").ret == pytest.ExitCode.TESTS_FAILED
+    assert read()["answer"] == "failed"

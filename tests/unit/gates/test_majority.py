@@ -167,3 +167,60 @@ def test_every_class_bounds_hold_the_lowest_recall() -> None:
 def test_every_class_bar_in_percent() -> None:
     with pytest.raises(BarError, match=r"was 0\.90 meant"):
         EveryClassRecall(90)
+
+
+def test_the_upper_bound_of_the_lowest_recall_is_corrected_as_the_proof_is() -> None:
+    """`FAIL` of the worst of three classes is Holm's: its upper bound is at 1 - 0.05 / 3."""
+    matrix = ConfusionMatrix([[36, 4, 0], [1, 60, 2], [0, 1, 70]])
+    found = EveryClassRecall(0.5).check(matrix)
+    assert found.upper == pytest.approx(stats.beta.ppf(1 - 0.05 / 3, 37, 4), abs=1e-12)
+    assert found.lower == pytest.approx(stats.beta.ppf(0.05, 36, 5), abs=1e-12)
+
+
+NEVER = ConfusionMatrix.from_counts(tp=0, fp=0, fn=20, tn=980, labels=("ok", "fraud"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        ("accuracy", {}),
+        ("recall", {"average": "micro"}),
+        ("precision", {"average": "micro"}),
+        ("f1", {"average": "micro"}),
+        ("jaccard", {"average": "micro"}),
+        ("recall", {"average": "weighted"}),
+        ("accuracy", {"label": "ok"}),
+        ("accuracy", {"label": "fraud"}),
+    ],
+)
+def test_accuracy_by_any_name_is_refused_a_vacuous_bar(metric: str, options: dict[str, str]) -> None:
+    with pytest.raises(BarError, match=r"vacuous: always answering '(ok|not fraud)'"):
+        Gate(metric, at_least=0.9, **options).check(NEVER)
+    assert Gate(metric, at_least=0.9, allow_vacuous=True, **options).check(NEVER).support == 1000
+    assert not Gate(metric, at_least=0.99, allow_vacuous=True, **options).check(NEVER).passed
+    assert Gate(metric, at_most=0.999, **options).check(NEVER).bar == 0.999  # the other direction is no such claim
+
+
+def test_a_label_of_less_than_half_is_answered_by_its_absence() -> None:
+    matrix = ConfusionMatrix([[40, 5], [10, 45]])
+    with pytest.raises(BarError, match=r"'not 0' already scores 0\.550"):
+        Gate("accuracy", at_least=0.5, label=0).check(matrix)
+    assert Gate("accuracy", at_least=0.56, label=0).check(matrix).passed
+
+
+def test_one_class_alone_leaves_no_bar_to_set() -> None:
+    with pytest.raises(BarError, match="Evaluate on data of more than one class"):
+        Gate("accuracy", at_least=0.9).check(ConfusionMatrix([[20, 1], [0, 0]]))
+
+
+def test_a_tail_of_just_the_error_rate_is_proof() -> None:
+    """P(X >= 4 | 4, 0.5) is 1/16, exactly 1 - 0.9375."""
+    assert Gate("recall", at_least=0.5, confidence=0.9375).check(ConfusionMatrix([[9, 0], [0, 4]])).outcome == "PASS"
+
+
+@pytest.mark.parametrize(("hits", "of", "bar", "text"), [(9999, 10000, 0.99999, "0.99999"), (1, 3000, 0.5, "0.000333")])
+def test_no_number_reads_as_certain_or_as_the_bar_that_it_is_not(hits: int, of: int, bar: float, text: str) -> None:
+    found = str(Gate("recall", at_least=bar).check(ConfusionMatrix([[9, 0], [of - hits, hits]])))
+    assert text in found
+    assert "1.0000" not in found
+    assert "to 1.000 (" not in found

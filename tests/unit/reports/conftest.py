@@ -65,7 +65,15 @@ def verdict(metric: str = "recall", estimate: float | None = 0.95, **changes: An
 
 def entry(test: str | None, kind: str, data: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A line of a journal."""
-    base = {"kind": kind, "test": test, "phase": "call", "worker": "", "sequence": 0, "hypothesis": False, "fixture": None}
+    base = {
+        "kind": kind,
+        "test": test,
+        "phase": "call",
+        "worker": "",
+        "sequence": 0,
+        "hypothesis": False,
+        "fixture": None,
+    }
     return {**base, **changes, "data": data}
 
 

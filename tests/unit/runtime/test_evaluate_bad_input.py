@@ -81,8 +81,8 @@ def test_an_empty_batch_among_others_is_no_error() -> None:
         ((with_value(math.nan), CLASS), {}, "logits must be finite, but sample [0-3] has nan"),
         ((with_value(math.inf), CLASS), {}, "logits must be finite, but sample [0-3] has inf"),
         ((with_value(-math.inf, SCORES), POSITIVE), {}, "logits must be finite, but sample [0-3] has -inf"),
-        ((with_value(math.nan, SCORES.sigmoid()), POSITIVE), {"outputs": "probabilities"}, "must be finite, but sample [0-3] has nan"),
-        ((with_value(math.nan, SCORES), SCORES), {"loss": nn.MSELoss(), "outputs": "values"}, "must be finite, but sample [0-3] has nan"),
+        ((with_value(math.nan, SCORES.sigmoid()), POSITIVE), {"outputs": "probabilities"}, "sample [0-3] has nan"),
+        ((with_value(math.nan, SCORES), SCORES), {"loss": nn.MSELoss(), "outputs": "values"}, "sample [0-3] has nan"),
         # logits and probabilities
         ((SCORES.sigmoid(), POSITIVE), {}, r"all 4 samples lie in \[0, 1\].*outputs='probabilities'"),
         ((SCORES.sigmoid()[:, None], POSITIVE), {"loss": nn.BCEWithLogitsLoss()}, r"lie in \[0, 1\]"),
@@ -201,3 +201,34 @@ def test_no_message_is_endless() -> None:
     with pytest.raises(ModelgateError) as caught:
         on((torch.full((5000, 3), math.nan), torch.zeros(5000)))
     assert len(str(caught.value)) < 300
+
+
+def test_one_batch_that_looks_like_probabilities_among_others_is_no_error() -> None:
+    """More samples than one chunk: it takes all of them to look like probabilities."""
+    scores = torch.cat([torch.full((40_000,), -2.0), torch.full((40_000,), 0.7)])
+    for order in (scores, scores.flip(0)):
+        assert evaluate(nn.Identity(), (order, (order > 0).long()), outputs="logits").metric("accuracy") == 1.0
+    with pytest.raises(EvidenceError, match="lie in"):
+        on((scores.abs() / 2, (scores > 0).long()), outputs="logits")
+
+
+def test_two_columns_in_the_unit_interval_are_no_logits() -> None:
+    with pytest.raises(EvidenceError, match="lie in"):
+        on((torch.tensor([[0.2, 0.9], [0.8, 0.7]]), torch.tensor([0, 1])), outputs="logits")
+
+
+def test_probabilities_that_do_not_sum_to_one() -> None:
+    with pytest.raises(EvidenceError, match=r"sum to 0\.9, not 1"):
+        on((torch.tensor([[0.2, 0.3, 0.5], [0.3, 0.3, 0.3]]), torch.tensor([0, 1])), outputs="probabilities")
+
+
+def test_the_place_of_a_bad_score_is_counted_over_all_batches() -> None:
+    scores = torch.linspace(-3, 3, 70_000)
+    scores[66_000] = math.nan
+    with pytest.raises(EvidenceError, match="sample 66,000 has nan; look"):
+        on((scores, (scores > 0).long()), outputs="logits", batch_size=1000)
+
+
+def test_a_threshold_for_many_classes() -> None:
+    with pytest.raises(EvidenceError, match=r"threshold=0.9 is for the scores of two classes; these are multiclass"):
+        on((LOGITS, CLASS), outputs="logits", threshold=0.9)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pytest_modelgate import EvidenceError, ModelgateError, TrainedModel, evaluate, train_model
+from pytest_modelgate.runtime.losses import read_loss
 
 N, CLASSES = 203, 4
 draw = torch.Generator().manual_seed(7)
@@ -255,3 +256,62 @@ def test_an_error_inside_a_users_loss_is_its_own() -> None:
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         evaluate(nn.Identity(), (LOGITS, CLASS), loss=broken, outputs="logits")
+
+
+def test_nll_loss_takes_log_probabilities_only() -> None:
+    logs = LOGITS.log_softmax(1)
+    assert evaluate(nn.Identity(), (logs, CLASS), loss=nn.NLLLoss()).loss == pytest.approx(
+        float(F.cross_entropy(LOGITS, CLASS)), abs=1e-6
+    )
+    for wrong in (LOGITS, LOGITS.softmax(1)):
+        with pytest.raises(EvidenceError, match="LogSoftmax"):
+            evaluate(nn.Identity(), (wrong, CLASS), loss=nn.NLLLoss())
+
+
+@pytest.mark.parametrize("size", [7, 64])
+def test_a_users_loss_that_adds_up_is_refused(size: int) -> None:
+    def added(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets, reduction="sum")
+
+    with pytest.raises(EvidenceError, match="added adds up over samples"):
+        evaluate(nn.Identity(), (LOGITS, CLASS), loss=added, outputs="logits", batch_size=size)
+
+
+def test_a_loss_that_gives_no_tensor() -> None:
+    def number(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        return 0.5
+
+    with pytest.raises(EvidenceError, match="number gave float, not a tensor"):
+        evaluate(nn.Identity(), (LOGITS, CLASS), loss=number, outputs="logits")
+
+
+def test_two_lambdas_are_two_losses() -> None:
+    one, other = (
+        evaluate(nn.Identity(), (LOGITS, CLASS), loss=loss, outputs="logits")
+        for loss in (
+            lambda outputs, targets: F.cross_entropy(outputs, targets),
+            lambda outputs, targets: 2 * F.cross_entropy(outputs, targets),
+        )
+    )
+    with pytest.raises(EvidenceError, match="different kinds"):
+        one + other
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.CrossEntropyLoss(weight=WEIGHTS), functools.partial(F.cross_entropy, weight=WEIGHTS)]
+)
+def test_a_losss_own_tensors_follow_to_the_device(loss: Any) -> None:
+    """The meta device computes shapes alone, and refuses tensors of another device as an accelerator does."""
+    meta = torch.device("meta")
+    outputs, targets = LOGITS.to(meta), CLASS.to(meta)
+    with pytest.raises(EvidenceError, match="device"):
+        read_loss(loss).measure(outputs, targets)
+    losses, weights = read_loss(loss).on(meta).measure(outputs, targets)
+    assert (losses.device, losses.shape, weights is not None and weights.shape) == (meta, (N,), (N,))
+    assert WEIGHTS.device.type == "cpu"
+
+
+def test_half_precision_losses_are_added_in_single_precision() -> None:
+    half = LOGITS.bfloat16()
+    found = evaluate(nn.Identity(), (half, CLASS), loss=nn.CrossEntropyLoss()).loss
+    assert found == pytest.approx(float(F.cross_entropy(half, CLASS, reduction="none").double().mean()), abs=1e-6)

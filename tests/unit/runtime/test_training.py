@@ -290,3 +290,26 @@ def no_module() -> Any:
 def test_wrong_use(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelgateError, match=message):
         train(**options)
+
+
+def test_a_last_batch_of_one_joins_the_one_before() -> None:
+    """BatchNorm refuses a training batch of one sample."""
+    sizes: list[int] = []
+
+    class Counting(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                sizes.append(len(x))
+            return super().forward(x)
+
+    inputs, targets = torch.randn(65, 3), torch.arange(65) % 2
+    train_model(
+        lambda: Counting(nn.BatchNorm1d(3), nn.Linear(3, 2)),
+        (inputs, targets),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=torch.optim.SGD,
+        epochs=1,
+        batch_size=32,
+        device="cpu",
+    )
+    assert sizes == [32, 33]
