@@ -6,7 +6,6 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import functools
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     >>> did_you_mean("loss", ["recall", "precision"])
     ''
     """
+    from difflib import get_close_matches
+
     by_text = {str(choice).lower(): choice for choice in choices}
     close = get_close_matches(str(word).lower(), by_text, n=1, cutoff=0.6)
     return f"; did you mean {by_text[close[0]]!r}?" if close else ""

@@ -2,13 +2,15 @@
 
     python tests/benchmarks/bench_startup.py [pairs]
 
-Each round runs pytest on one empty test three times: without the plugin, with it, and without it again. The difference
-of the two runs without it is the null comparison: the spread that is there when nothing differs.
+Each round runs pytest on one empty test three times, in a random order: without the plugin, with it, and without it
+again. The difference of the two runs without it is the null comparison: the spread that is there when nothing differs.
+Other plugins are left out, since their spread would hide what is measured.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -25,7 +27,7 @@ def cpu_seconds(arguments: list[str], folder: str) -> float:
         cwd=folder,
         check=True,
         capture_output=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""},
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
@@ -40,20 +42,21 @@ def describe(name: str, differences: list[float]) -> str:
 
 
 def main(pairs: int) -> None:
-    without = ["-p", "no:modelgate"]
+    plugin = ["-p", "pytest_modelgate.plugin"]
     added, null, base = [], [], []
+    shuffle = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_empty.py").write_text("def test_empty():\n    pass\n")
         Path(folder, "pytest.ini").write_text("[pytest]\n")
         for _ in range(3):
-            cpu_seconds([], folder)
-        for number in range(pairs):
-            order = [without, [], without]
-            times = [cpu_seconds(arguments, folder) for arguments in (order if number % 2 else order[::-1])]
-            first, plugin, second = times
-            base.append((first + second) / 2)
-            added.append(plugin - base[-1])
-            null.append(second - first)
+            cpu_seconds(plugin, folder)
+        for _ in range(pairs):
+            times = {}
+            for name in shuffle.sample(["with", "without", "again"], 3):
+                times[name] = cpu_seconds(plugin if name == "with" else [], folder)
+            base.append(times["without"])
+            added.append(times["with"] - times["without"])
+            null.append(times["again"] - times["without"])
     print(f"{pairs} rounds; a run without the plugin: median {1000 * statistics.median(base):.0f} ms of CPU")
     print(describe("added by the unused plugin", added))
     print(describe("null comparison", null))
