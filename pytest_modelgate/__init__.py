@@ -127,15 +127,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        from pytest_modelgate.exceptions import did_you_mean
+if not TYPE_CHECKING:  # a type checker must see the names above alone, so that a typo is an error to it
 
-        raise AttributeError(f"module 'pytest_modelgate' has no attribute {name!r}{did_you_mean(name, _HOME_OF)}")
-    value = getattr(import_module(f"pytest_modelgate.{home}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        home = _HOME_OF.get(name)
+        if home is None:
+            from pytest_modelgate.exceptions import did_you_mean
+
+            raise AttributeError(f"module 'pytest_modelgate' has no attribute {name!r}{did_you_mean(name, _HOME_OF)}")
+        value = getattr(import_module(f"pytest_modelgate.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

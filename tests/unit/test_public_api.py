@@ -110,3 +110,16 @@ import torch
 mg.evaluate(torch.nn.Identity(), (torch.tensor([-1.0, 2.0]), torch.tensor([0, 1])), outputs="logits")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_typo_is_an_error_to_a_type_checker(tmp_path: Path) -> None:
+    """Names load on first use, and a type checker still knows which there are."""
+    pytest.importorskip("mypy")
+    file = tmp_path / "typed.py"
+    file.write_text("from pytest_modelgate import assert_recall_at_least, assert_recal_at_least\n", "utf-8")
+    home = str(Path(mg.__file__))
+    options = ["--follow-imports=skip", "--no-incremental", "--config-file=", str(file), home]
+    result = subprocess.run([sys.executable, "-m", "mypy", *options], capture_output=True, text=True, check=False)
+    found = [line for line in result.stdout.splitlines() if "typed.py" in line]
+    assert len(found) == 1
+    assert '"assert_recal_at_least"' in found[0]
