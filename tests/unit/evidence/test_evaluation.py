@@ -327,3 +327,10 @@ def test_the_summary_is_small_and_plain() -> None:
     summary = Evaluation.from_confusion_matrix(ConfusionMatrix(counts)).summary()
     assert summary["counts"] is None
     assert summary["cells"] == [[0, 0, 2], [3, 149, 5]]
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None])
+def test_text_of_another_schema_is_refused(schema: object) -> None:
+    document = json.loads(binary().to_json()) | {"schema": schema}
+    with pytest.raises(EvidenceError, match="schema"):
+        Evaluation.from_json(json.dumps(document))

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from pytest_modelgate import EvidenceError, evaluate
+from pytest_modelgate.runtime.modules import placed
 
 X = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(40) % 4
@@ -156,3 +157,27 @@ def test_a_module_shared_within_the_model() -> None:
     before = modes(model)
     evaluate(model, (X, Y), outputs="logits")
     assert modes(model) == before
+
+
+class Moving(nn.Linear):
+    """Remembers where it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.way: list[str] = []
+
+    def to(self, place: torch.device) -> Moving:  # type: ignore[override]
+        self.way.append(str(place))
+        return self
+
+
+def test_a_model_comes_back_from_another_device_whatever_happens_there() -> None:
+    model, home, away = Moving(), torch.device("cpu"), torch.device("meta")
+    with placed(model, home, away):
+        assert model.way == ["meta"]
+    assert model.way == ["meta", "cpu"]
+    with pytest.raises(ValueError, match="there"), placed(model, home, away):
+        raise ValueError("there")
+    assert model.way == ["meta", "cpu"] * 2
+    with placed(model, home, home):
+        assert len(model.way) == 4
