@@ -14,11 +14,14 @@ if TYPE_CHECKING:
         assert_average_precision_at_least,
         assert_balanced_accuracy_at_least,
         assert_beats_majority_class,
+        assert_calibration_error_at_most,
         assert_every_class_recall_at_least,
         assert_f1_at_least,
         assert_loss_at_most,
         assert_mcc_at_least,
         assert_metric,
+        assert_no_regression,
+        assert_over_seeds,
         assert_precision_at_least,
         assert_recall_at_least,
         assert_roc_auc_at_least,
@@ -39,8 +42,12 @@ if TYPE_CHECKING:
     )
     from pytest_modelgate.gates.gate import Gate
     from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
+    from pytest_modelgate.gates.no_regression import NoRegression
+    from pytest_modelgate.gates.planning import Resolution, plan_sample_size, what_can_be_told
+    from pytest_modelgate.gates.seeds import OverSeeds
     from pytest_modelgate.gates.verdict import Outcome, Verdict
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
+    from pytest_modelgate.metrics.custom import custom_metric
     from pytest_modelgate.runtime.evaluation import evaluate
     from pytest_modelgate.runtime.loading import load_model
     from pytest_modelgate.runtime.modules import TrainedModel
@@ -54,11 +61,14 @@ _HOMES = {
         "assert_average_precision_at_least",
         "assert_balanced_accuracy_at_least",
         "assert_beats_majority_class",
+        "assert_calibration_error_at_most",
         "assert_every_class_recall_at_least",
         "assert_f1_at_least",
         "assert_loss_at_most",
         "assert_mcc_at_least",
         "assert_metric",
+        "assert_no_regression",
+        "assert_over_seeds",
         "assert_precision_at_least",
         "assert_recall_at_least",
         "assert_roc_auc_at_least",
@@ -79,8 +89,12 @@ _HOMES = {
     ),
     "gates.gate": ("Gate",),
     "gates.majority": ("BeatsMajorityClass", "EveryClassRecall"),
+    "gates.no_regression": ("NoRegression",),
+    "gates.planning": ("Resolution", "plan_sample_size", "what_can_be_told"),
+    "gates.seeds": ("OverSeeds",),
     "gates.verdict": ("Outcome", "Verdict"),
     "metrics.confusion": ("ConfusionMatrix",),
+    "metrics.custom": ("custom_metric",),
     "runtime.evaluation": ("evaluate",),
     "runtime.loading": ("load_model",),
     "runtime.modules": ("TrainedModel",),
@@ -103,7 +117,10 @@ __all__ = [
     "MetricError",
     "ModelgateError",
     "ModelgateWarning",
+    "NoRegression",
     "Outcome",
+    "OverSeeds",
+    "Resolution",
     "Run",
     "TrainedModel",
     "TrainingError",
@@ -112,18 +129,24 @@ __all__ = [
     "assert_average_precision_at_least",
     "assert_balanced_accuracy_at_least",
     "assert_beats_majority_class",
+    "assert_calibration_error_at_most",
     "assert_every_class_recall_at_least",
     "assert_f1_at_least",
     "assert_loss_at_most",
     "assert_mcc_at_least",
     "assert_metric",
+    "assert_no_regression",
+    "assert_over_seeds",
     "assert_precision_at_least",
     "assert_recall_at_least",
     "assert_roc_auc_at_least",
     "assert_specificity_at_least",
+    "custom_metric",
     "evaluate",
     "load_model",
+    "plan_sample_size",
     "train_model",
+    "what_can_be_told",
 ]
 
 

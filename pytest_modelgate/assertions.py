@@ -4,14 +4,18 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import contextlib
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import GateFailure, MetricError, ModelgateError, ModelgateWarning
 from pytest_modelgate.gates.gate import Gate
 from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
+from pytest_modelgate.gates.no_regression import NoRegression, fell
+from pytest_modelgate.gates.seeds import OverSeeds, listed
 from pytest_modelgate.gates.verdict import Outcome
 from pytest_modelgate.metrics.registry import get_metric
 from pytest_modelgate.recording import listener
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
     from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.metric import Metric
 
     Evidence = Evaluation | ConfusionMatrix
 
@@ -46,6 +51,7 @@ class MetricAssertion(Protocol):
         confidence: float | None = None,
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
+        anytime: bool = False,
     ) -> Verdict: ...
 
 
@@ -56,23 +62,43 @@ def settle(make: Callable[[], _Judge], evidence: Evidence) -> Verdict:
         GateFailure: the verdict is red; it carries the verdict.
         ModelgateError: wrong use; nothing is recorded.
     """
-    try:
+
+    def judged() -> tuple[Verdict, list[Evaluation]]:
         evaluation = as_evaluation(evidence)
-        verdict = make().check(evaluation)
+        return make().check(evaluation), [evaluation]
+
+    return _settle(judged)
+
+
+def _unproved(verdict: Verdict) -> bool:
+    return verdict.outcome is not Outcome.PASS
+
+
+def _settle(
+    judged: Callable[[], tuple[Verdict, list[Evaluation]]], doubtful: Callable[[Verdict], bool] = _unproved
+) -> Verdict:
+    """Record, raise, warn: `judged` gives a verdict and the evidence that it rests on."""
+    try:
+        verdict, evidence = judged()
     except ModelgateError as error:
         # Without the frames below, which are this package's: the traceback ends at the caller's line.
         raise error.with_traceback(None) from None
-    listener().verdict(verdict, evaluation)
+    said = listener().verdict(verdict, *evidence)
     if not verdict.passed:
+        if said is not None:
+            with contextlib.suppress(ModelgateWarning):  # an error by the user's filter: the red gate goes first
+                warnings.warn(said, ModelgateWarning, stacklevel=_depth())
         raise GateFailure(verdict)
-    if verdict.outcome is not Outcome.PASS and verdict.if_unsure == "warn":
+    if said is not None:
+        warnings.warn(said, ModelgateWarning, stacklevel=_depth())
+    if verdict.if_unsure == "warn" and doubtful(verdict):
         warnings.warn(str(verdict), ModelgateWarning, stacklevel=_depth())
     return verdict
 
 
 def assert_metric(
     evidence: Evidence,
-    metric: str,
+    metric: str | Metric,
     *,
     at_least: float | None = None,
     at_most: float | None = None,
@@ -81,20 +107,22 @@ def assert_metric(
     confidence: float | None = None,
     if_unsure: str | None = None,
     allow_vacuous: bool = False,
+    anytime: bool = False,
     **parameters: Any,
 ) -> Verdict:
     """Fail unless a metric is at least, or at most, a bar.
 
     Args:
         evidence: an `Evaluation` or a `ConfusionMatrix`.
-        metric: a name from the registry, such as "jaccard", "fbeta" or "top_k_accuracy".
+        metric: a name from the registry, such as "jaccard", "fbeta" or "top_k_accuracy", or what `custom_metric` made.
         at_least, at_most: the bar; exactly one of the two.
         label: one class, by name or index; with two classes the last is meant where neither it nor `average` is given.
         average: "macro", "micro" or "weighted" over the classes.
         confidence: how sure `PASS` and `FAIL` must be, one-sided; default the project's, 0.95.
         if_unsure: "estimate", "fail" or "warn"; default the project's, "estimate".
         allow_vacuous: let a bar of accuracy stand that always answering the majority class would meet.
-        parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy".
+        anytime: for a test set that grows and is judged again and again: bounds that hold at every look.
+        parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy", `max_loss` for "loss", ...
 
     Raises:
         GateFailure: the gate is not met.
@@ -110,6 +138,7 @@ def assert_metric(
             confidence=listener().confidence if confidence is None else confidence,
             if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
             allow_vacuous=allow_vacuous,
+            anytime=anytime,
             parameters=_known(metric, parameters),
         ),
         evidence,
@@ -149,6 +178,68 @@ def assert_every_class_recall_at_least(
     )
 
 
+def assert_no_regression(
+    evidence: Evidence,
+    baseline: Evaluation,
+    metric: str | Metric,
+    margin: float = 0.0,
+    *,
+    label: Label | None = None,
+    average: str | None = None,
+    confidence: float | None = None,
+    if_unsure: str | None = None,
+    **parameters: Any,
+) -> Verdict:
+    """Fail where a metric is worse than a baseline's, on the same samples. See `NoRegression`.
+
+    Args:
+        evidence: an `Evaluation` with `ids`.
+        baseline: the `Evaluation` of another model on the same samples, with `ids`.
+        metric: a name from the registry.
+        margin: how much worse the metric may be, in its own units.
+        label, average, confidence, if_unsure, parameters: as in `assert_metric`.
+
+    Raises:
+        GateFailure: a regression is proved, or these are not the same samples, or nothing is proved and
+            `if_unsure` is "fail".
+        ModelgateError: wrong use, such as losses of different kinds.
+    """
+
+    def judged() -> tuple[Verdict, list[Evaluation]]:
+        gate = NoRegression(
+            metric,
+            margin,
+            label=label,
+            average=average,
+            confidence=listener().confidence if confidence is None else confidence,
+            if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
+            parameters=_known(metric, parameters),
+        )
+        evaluation = as_evaluation(evidence)
+        return gate.check(evaluation, baseline), [evaluation]
+
+    return _settle(judged, fell)
+
+
+def assert_over_seeds(evaluations: Iterable[Evidence], gate: Gate) -> Verdict:
+    """Fail unless the mean of a metric over trainings with different seeds meets a gate's bar. See `OverSeeds`.
+
+    Args:
+        evaluations: of at least 3 models on the same samples, one for each seed.
+        gate: such as `Gate("recall", at_least=0.9)`; its confidence and `if_unsure` count, not the options'.
+
+    Raises:
+        GateFailure: the gate is not met.
+        ModelgateError: wrong use, such as two evaluations, or evaluations of other samples.
+    """
+
+    def judged() -> tuple[Verdict, list[Evaluation]]:
+        judge, every = OverSeeds(gate), listed(evaluations)
+        return judge.check(every), every
+
+    return _settle(judged)
+
+
 def _of_metric(metric: str, direction: str) -> MetricAssertion:
     """The helper of one metric and direction, named and documented from the registry."""
     entry = get_metric(metric)
@@ -162,6 +253,7 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
         confidence: float | None = None,
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
+        anytime: bool = False,
     ) -> Verdict:
         return assert_metric(
             evidence,
@@ -173,6 +265,7 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
             confidence=confidence,
             if_unsure=if_unsure,
             allow_vacuous=allow_vacuous,
+            anytime=anytime,
         )
 
     words = direction.replace("_", " ")
@@ -193,11 +286,11 @@ def _depth() -> int:
     return depth
 
 
-def _known(metric: str, parameters: dict[str, float]) -> dict[str, float]:
+def _known(metric: str | Metric, parameters: dict[str, float]) -> dict[str, float]:
     for name in parameters:
         if name in ("bar", "threshold"):
             raise MetricError(
-                f"assert_metric({metric!r}) takes no {name}=: "
+                f"assert_metric of {get_metric(metric).name} takes no {name}=: "
                 + ("give at_least= or at_most=" if name == "bar" else "use evaluation.at_threshold(t)")
             )
     return parameters
@@ -213,3 +306,4 @@ assert_mcc_at_least = _of_metric("mcc", "at_least")
 assert_roc_auc_at_least = _of_metric("roc_auc", "at_least")
 assert_average_precision_at_least = _of_metric("average_precision", "at_least")
 assert_loss_at_most = _of_metric("loss", "at_most")
+assert_calibration_error_at_most = _of_metric("calibration_error", "at_most")

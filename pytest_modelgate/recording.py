@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 class Recorder(Protocol):
     """Who listens, and what a gate that does not say gets as its confidence and `if_unsure`."""
 
-    confidence: float
-    if_unsure: str
+    @property
+    def confidence(self) -> float:
+        """How sure, from 0.5 to below 1."""
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
-        """Called once for each judgement, before a red one is raised."""
+    @property
+    def if_unsure(self) -> str:
+        """The colour of `INCONCLUSIVE`: "estimate", "fail" or "warn"."""
+
+    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+        """Called once for each judgement, before a red one is raised; may give a warning for the caller.
+
+        `others` are the further evaluations that it rests on, such as those of other seeds.
+        """
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Called once for each evaluation made by a fixture."""
@@ -33,7 +41,8 @@ class _Nobody:
     confidence = 0.95
     if_unsure = "estimate"
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None: ...
+    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+        return None
 
     def evaluation(self, evaluation: Evaluation) -> None: ...
 

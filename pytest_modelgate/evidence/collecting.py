@@ -8,12 +8,22 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 from math import prod
-from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from pytest_modelgate.evidence.evaluation import Evaluation, Origin, Task
+from pytest_modelgate.evidence.identity import Fingerprint, fingerprint_of_ids, hash_rows
+from pytest_modelgate.evidence.outputs import (
+    LIKE_PROBABILITIES,
+    check_log_probabilities,
+    check_probabilities,
+    check_threshold,
+    decide,
+    log_softmax,
+    within_unit,
+)
+from pytest_modelgate.evidence.rows import Rows
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
 from pytest_modelgate.metrics.arrays import as_floats, to_numpy, whole_numbers
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.samples import Samples
 
 OUTPUTS = ("logits", "probabilities", "labels", "values")
 KEEP = ("auto", "counts", "scores")
@@ -49,6 +60,9 @@ class Collector:
         loss: the loss's name, where losses will be added.
         log_probabilities: whether the "logits" must be log-probabilities, as `NLLLoss` takes them.
         model: the model's name, for the report.
+        ids: a name for each sample, in the order of the data, or "content" where `add` will be given them.
+        groups: the group that each sample belongs to.
+        weights: how much each sample counts.
     """
 
     def __init__(
@@ -62,6 +76,9 @@ class Collector:
         loss: str | None = None,
         log_probabilities: bool = False,
         model: str | None = None,
+        ids: Any = None,
+        groups: Any = None,
+        weights: Any = None,
     ) -> None:
         _one_of("outputs", outputs, OUTPUTS)
         _one_of("keep", keep, KEEP)
@@ -93,6 +110,8 @@ class Collector:
         self._mean_loss = None if loss is None else MeanLoss(name=loss)
         self._losses: list[Any] = []
         self._loss_weights: list[Any] = []
+        self._fingerprint = Fingerprint()
+        self._rows = Rows(keep=keep, ids=ids, groups=groups, weights=weights)
 
     @property
     def named_by_integers(self) -> bool:
@@ -147,6 +166,18 @@ class Collector:
         self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
         if self.keep != "counts":
             self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
+        self._rows.decided(target, preds, ranks)
+
+    def add_inputs(self, inputs: Any, target: NDArray[Any] | None) -> None:
+        """What tells a batch's inputs from others; the target None where it is not at hand."""
+        if self._rows.by_content:
+            self._rows.keep(ids=hash_rows(inputs))
+        self._fingerprint.add(inputs, target)
+
+    @property
+    def needs_content(self) -> bool:
+        """Whether samples are named by a hash of their inputs, which `add_inputs` must then be given."""
+        return self._rows.by_content
 
     def add_loss(self, values: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
         """The losses of a batch [n], each times its weight, and the weights [n] that the mean divides by."""
@@ -156,6 +187,10 @@ class Collector:
 
     def add_mean_loss(self, mean: MeanLoss) -> None:
         """The loss of a batch that is known only as a mean."""
+        self._rows.forget("losses", "loss_weights")
+        self._add_mean(mean)
+
+    def _add_mean(self, mean: MeanLoss) -> None:
         self._mean_loss = mean if self._mean_loss is None else self._mean_loss + mean
 
     def finish(self) -> Evaluation:
@@ -175,14 +210,19 @@ class Collector:
                 raise EvidenceError(f"task='binary', but there are {matrix.num_classes} classes")
             self.task = self.task or ("binary" if matrix.num_classes == 2 else "multiclass")
             self._kept = []
+            self._rows.decided(
+                class_indices(target, matrix.labels, "target"),
+                class_indices(preds, matrix.labels, "preds"),
+            )
         elif self.task != "regression":
             matrix = ConfusionMatrix(self._counts, self.labels)
         if self._like_probabilities and self.task != "regression":
-            raise EvidenceError(_LIKE_PROBABILITIES.format(n=self.n))
+            raise EvidenceError(LIKE_PROBABILITIES.format(n=self.n))
         if self.threshold != 0.5 and not self._thresholded:
             raise EvidenceError(
                 f"threshold={self.threshold:g} is for the scores of two classes; these are {self.task} {self.outputs}"
             )
+        samples = self._rows.finish(self.n)
         scores = None
         if self._kept:
             values, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
@@ -193,11 +233,31 @@ class Collector:
             outputs=self.outputs,
             matrix=matrix,
             threshold=self.threshold if self._thresholded else None,
-            mean_loss=self._mean_loss,
+            mean_loss=self._weighed_loss(samples),
             ranks=None if isinstance(self._rank_counts, int) else RankCounts(self._rank_counts),
             scores=scores,
+            samples=samples if samples.n else None,
+            fingerprint=self._data_fingerprint(samples),
             origin=Origin(model=self._model),
         )
+
+    def _weighed_loss(self, samples: Samples) -> MeanLoss | None:
+        """The mean loss, in which samples count by their weights where they have some."""
+        if self._mean_loss is None or samples.weights is None:
+            return self._mean_loss
+        if samples.losses is None:
+            raise EvidenceError(
+                "weights need the loss of each sample, and this loss gives one number a batch; return one a sample"
+            )
+        each = np.ones(samples.n) if samples.loss_weights is None else samples.loss_weights.astype(np.float64)
+        losses = samples.losses.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # infinite times zero: it is counted as not finite
+            return MeanLoss.of(self._mean_loss.name, losses * samples.weights, each * samples.weights)
+
+    def _data_fingerprint(self, samples: Samples) -> int | None:
+        if samples.ids is not None:
+            return fingerprint_of_ids(samples.ids)
+        return self._fingerprint.of(self.n)
 
     @property
     def _thresholded(self) -> bool:
@@ -251,8 +311,9 @@ class Collector:
         if self._losses:
             weights = np.concatenate(self._loss_weights) if self._loss_weights else None
             losses = np.concatenate(self._losses)
-            self.add_mean_loss(MeanLoss.of(self._loss_name or "loss", losses, weights))
+            self._add_mean(MeanLoss.of(self._loss_name or "loss", losses, weights))
             self._losses, self._loss_weights = [], []
+            self._rows.keep(losses=losses, loss_weights=weights)
         if not self._pending:
             return
         if self.outputs == "labels":
@@ -261,6 +322,7 @@ class Collector:
             outputs = np.concatenate([o for o, _ in self._pending])
             if self.outputs == "values":
                 self._refuse_not_finite(outputs)
+                self._rows.valued(outputs, np.concatenate([t for _, t in self._pending]))
             else:
                 target = np.concatenate([t for _, t in self._pending]).reshape(len(outputs))
                 self._count(outputs, whole_numbers(target, "target"))
@@ -287,12 +349,12 @@ class Collector:
         if self._columns == 1:
             outputs = outputs.reshape(len(outputs))
         if self.outputs == "probabilities":
-            _check_probabilities(outputs)
+            check_probabilities(outputs)
         elif self._log_probabilities:
             check_log_probabilities(float(np.abs(np.exp(outputs).sum(axis=-1) - 1).max()))
             self._like_probabilities = False
         elif self._like_probabilities:
-            self._like_probabilities = _within_unit(outputs)
+            self._like_probabilities = within_unit(outputs)
         if self.task == "binary":
             scores = outputs
             if self._columns == 2:
@@ -301,12 +363,15 @@ class Collector:
             self._counts = self._counts + labels_to_counts(target, preds, 2)
             if self.keep != "counts":
                 self._kept.append((scores, target.astype(np.uint8)))
+            self._rows.decided(target.astype(np.uint8), preds)
         else:
             preds = logits_to_labels(outputs)
             self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
+            ranks = None
             if self.keep != "counts":
                 ranks = target_ranks(outputs, target)
                 self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
+            self._rows.decided(target, preds, ranks)
             if self.keep == "scores":
                 comparable = log_softmax(outputs) if self.outputs == "logits" else outputs
                 self._kept.append((comparable, target.astype(np.int32)))
@@ -315,66 +380,6 @@ class Collector:
 def _detached(batch: NDArray[Any]) -> NDArray[Any]:
     """A small batch out of the framework's memory: blocks that stay alive there slow its next passes by a tenth."""
     return batch.copy() if batch.nbytes <= _SMALL else batch
-
-
-def decide(scores: NDArray[Any], threshold: float, outputs: str) -> NDArray[np.bool_]:
-    """Which samples are positive: probability >= threshold. Logits are turned to probabilities in float64."""
-    if outputs == "probabilities":
-        return np.asarray(scores >= threshold)
-    if threshold == 0.5:
-        return np.asarray(scores >= 0)
-    with np.errstate(over="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))) >= threshold)
-
-
-def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    """Log-probabilities [N, K] of logits, in their own type: comparable between samples, as logits are not."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-
-def check_threshold(threshold: float) -> float:
-    """The threshold as a float; an `EvidenceError` unless it is a number from 0 to 1."""
-    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not 0 <= threshold <= 1:
-        raise EvidenceError(f"threshold={threshold!r} is not a probability; give a number from 0 to 1")
-    return float(threshold)
-
-
-_LIKE_PROBABILITIES = (
-    "outputs='logits', but the outputs of all {n:,} samples lie in [0, 1] as probabilities do: read as logits they "
-    "would all be positive, or all but alike; say outputs='probabilities', or take the sigmoid or softmax out of the "
-    "model (CrossEntropyLoss and BCEWithLogitsLoss want logits)"
-)
-
-
-def check_log_probabilities(furthest: float) -> None:
-    """An `EvidenceError` where the exponentials of a row sum to something else than 1, by at most `furthest`."""
-    if not furthest < 1e-2:
-        raise EvidenceError(
-            "NLLLoss takes log-probabilities, but the exponentials of a sample's outputs do not sum to 1: put a "
-            "LogSoftmax behind the model, or use CrossEntropyLoss"
-        )
-
-
-def _within_unit(outputs: NDArray[Any]) -> bool:
-    """Whether these could be probabilities: all in [0, 1] and, with more than two columns, rows that sum to 1."""
-    if outputs.min() < 0 or outputs.max() > 1:
-        return False
-    return outputs.ndim == 1 or outputs.shape[1] == 2 or bool(np.all(np.abs(outputs.sum(axis=1) - 1) < 1e-3))
-
-
-def _check_probabilities(outputs: NDArray[Any]) -> None:
-    low, high = float(outputs.min()), float(outputs.max())
-    if low < 0 or high > 1:
-        raise EvidenceError(
-            f"outputs='probabilities', but they reach from {low:.4g} to {high:.4g}; say outputs='logits', "
-            "or put a sigmoid or softmax behind them"
-        )
-    if outputs.ndim == 2:
-        sums = outputs.sum(axis=1)
-        worst = int(np.argmax(np.abs(sums - 1)))
-        if abs(sums[worst] - 1) > 1e-2:
-            raise EvidenceError(f"the probabilities of a sample sum to {sums[worst]:.4g}, not 1; is the softmax there?")
 
 
 def _one_of(name: str, value: object, choices: Sequence[str]) -> None:

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
-import base64
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pytest_modelgate.evidence.history import plain
-from pytest_modelgate.exceptions import EvidenceError, MetricError
+from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.arrays import to_numpy
+from pytest_modelgate.metrics.computing import WEIGHTLESS
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
 from pytest_modelgate.metrics.counting import labels_to_counts
+from pytest_modelgate.metrics.forecasts import Forecasts
 from pytest_modelgate.metrics.losses import MeanLoss
+from pytest_modelgate.metrics.measurement import Bounds, Measurement
 from pytest_modelgate.metrics.ranking import RankCounts, Scores
-from pytest_modelgate.metrics.registry import get_metric, measure
-from pytest_modelgate.statistics.proportions import clopper_pearson
+from pytest_modelgate.metrics.registry import get_metric
+from pytest_modelgate.metrics.samples import Samples
+from pytest_modelgate.metrics.weighting import weighted_matrix
+from pytest_modelgate.statistics.interval import check_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_modelgate.metrics.labels import Label
-    from pytest_modelgate.metrics.measurement import Measurement
-    from pytest_modelgate.statistics.proportions import Interval
+    from pytest_modelgate.metrics.metric import Metric
+    from pytest_modelgate.statistics.interval import Interval
 
 Task = Literal["binary", "multiclass", "regression"]
 Outputs = Literal["logits", "probabilities", "labels", "values", "counts"]
-_SCHEMA = 1
-_COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores")
+_COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores", "samples")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,9 @@ class Evaluation:
         threshold: a sample is positive iff its probability is at least this; None but for binary scores.
         mean_loss: the exact mean loss, where a loss was given.
         ranks: how often the target's class was ranked first, second, ...; what top-k accuracy needs.
-        scores: score and target of each sample, where they were kept; what ROC-AUC and average precision need.
+        scores: score and target of each sample, where they were kept; what ROC-AUC, Brier score and calibration need.
+        samples: what else was kept of each sample: losses, regression values, ids, groups, weights.
+        fingerprint: a number that names the data, alike in any order; None where it is not known. Not compared.
     """
 
     task: Task
@@ -68,6 +72,8 @@ class Evaluation:
     mean_loss: MeanLoss | None = None
     ranks: RankCounts | None = None
     scores: Scores | None = None
+    samples: Samples | None = None
+    fingerprint: int | None = None
     origin: Origin = field(default=Origin())
 
     @classmethod
@@ -79,18 +85,24 @@ class Evaluation:
         outputs: Outputs,
         labels: Sequence[Label] | None = None,
         threshold: float = 0.5,
+        ids: Any = None,
+        groups: Any = None,
+        weights: Any = None,
         keep: str = "auto",
     ) -> Evaluation:
         """The evidence of predictions that any framework made.
 
         Args:
             target: the true classes [N], as indices or as names out of `labels` (where labels are integers, integers
-                are names).
+                are names); with "values" the true values [N] or [N, D].
             preds: with "logits" or "probabilities" scores [N] or [N, 1] of the last of two classes, or [N, K];
-                with "labels" the predicted classes [N].
+                with "labels" the predicted classes [N]; with "values" the predicted values.
             outputs: what `preds` are; it is never guessed.
             labels: the class names, in the order of the indices.
             threshold: for two classes: positive iff probability >= threshold; between 0 and 1.
+            ids: a name for each sample [N], strings or whole numbers; what a comparison with a baseline needs.
+            groups: the group of each sample [N], such as its patient, where samples of one group hang together.
+            weights: how much each sample counts [N]; finite, none negative, not all zero.
             keep: as for `evaluate`; "scores" keeps the scores of many classes.
 
         Raises:
@@ -98,11 +110,11 @@ class Evaluation:
         """
         from pytest_modelgate.evidence.collecting import Collector
 
-        if outputs == "values":
-            raise EvidenceError(
-                "predicted values without a loss leave nothing to judge; evaluate a model with loss=..."
-            )
-        collector = Collector(outputs=outputs, labels=labels, threshold=threshold, keep=keep)
+        if isinstance(ids, str):
+            raise EvidenceError(f"ids={ids!r}: predictions come without inputs; give a name for each sample")
+        collector = Collector(
+            outputs=outputs, labels=labels, threshold=threshold, keep=keep, ids=ids, groups=groups, weights=weights
+        )
         collector.add(to_numpy(preds), collector.encode_target(target))
         return collector.finish()
 
@@ -133,39 +145,74 @@ class Evaluation:
 
     def measure(
         self,
-        name: str,
+        name: str | Metric,
         *,
         label: Label | None = None,
         average: str | None = None,
-        **parameters: float,
+        **parameters: Any,
     ) -> Measurement:
         """A metric's value with the counts behind it, or the cause why it is undefined; see `metric`."""
         metric = get_metric(name)
-        source: Any
-        if metric.needs == "counts":
-            source = self.confusion_matrix
-        elif metric.needs == "loss":
-            source = self.mean_loss
-            if source is None:
-                raise EvidenceError("no loss was measured: evaluate with loss=... to gate on it")
-        else:
-            source = self.ranks if metric.needs == "ranks" else self.scores
-            if source is None:
-                raise EvidenceError(self._not_kept(name, metric.needs))
-        return measure(name, source, labels=self.labels, label=label, average=average, parameters=parameters)
+        rows = self.samples
+        asked: dict[str, Any] = {"label": label, "average": average, "parameters": parameters, "rows": rows}
+        found = metric.measure(self.source(metric), labels=self.labels, **asked)
+        if rows is None or rows.weights is None or metric.needs != "counts" or found.value is None:
+            return found
+        weighed = metric.measure(weighted_matrix(rows, self.confusion_matrix), **asked)
+        return Measurement(weighed.value, found.support, cause=WEIGHTLESS if weighed.value is None else None)
 
-    def metric(
+    def bounds(
         self,
-        name: str,
+        name: str | Metric,
         *,
         label: Label | None = None,
         average: str | None = None,
-        **parameters: float,
+        confidence: float = 0.95,
+        **parameters: Any,
+    ) -> Bounds:
+        """What true values of a metric these samples allow, by which method, or why that cannot be told."""
+        metric = get_metric(name)
+        found = self.measure(metric, label=label, average=average, **parameters)
+        return metric.find_bounds(
+            self.source(metric),
+            found,
+            label=label,
+            average=average,
+            parameters=parameters,
+            labels=self.labels,
+            rows=self.samples,
+            confidence=confidence,
+        )
+
+    def source(self, metric: Metric) -> Any:
+        """What a metric is computed from; an `EvidenceError` where it was not kept."""
+        if metric.needs == "counts":
+            return self.confusion_matrix
+        if metric.needs == "loss":
+            if self.mean_loss is None:
+                raise EvidenceError("no loss was measured: evaluate with loss=... to gate on it")
+            return self.mean_loss
+        if metric.needs == "errors":
+            if self.samples is None or self.samples.actual is None:
+                raise EvidenceError(self._no_errors(metric.name))
+            return self.samples
+        source = self.ranks if metric.needs == "ranks" else self.scores
+        if source is None:
+            raise EvidenceError(self._not_kept(metric.name, metric.needs))
+        return Forecasts.from_scores(self.scores, self.outputs) if metric.needs == "forecasts" else source
+
+    def metric(
+        self,
+        name: str | Metric,
+        *,
+        label: Label | None = None,
+        average: str | None = None,
+        **parameters: Any,
     ) -> float | None:
         """The value of a metric on these samples; None where it is undefined.
 
         Args:
-            name: one of the registry's names, such as "recall".
+            name: one of the registry's names, such as "recall", or what `custom_metric` made.
             label: one class, by name or index. With two classes the last is meant where neither is given.
             average: "macro", "micro" or "weighted" over the classes.
             parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy".
@@ -178,29 +225,32 @@ class Evaluation:
 
     def interval(
         self,
-        name: str,
+        name: str | Metric,
         *,
         label: Label | None = None,
         average: str | None = None,
         confidence: float = 0.95,
-        **parameters: float,
+        **parameters: Any,
     ) -> Interval:
-        """Two one-sided bounds of a metric, each at `confidence` (Clopper-Pearson, exact for proportions).
+        """Two one-sided bounds of a metric, each at `confidence`; arguments as in `metric`.
 
         Raises:
-            MetricError: the metric is no proportion, and has no interval yet.
-            EvidenceError: the metric is undefined here.
+            EvidenceError: the metric is undefined here, or these samples give it no bounds.
+            BarError: unless 0 < confidence < 1.
         """
+        check_level(confidence)
+        title = get_metric(name).name
         found = self.measure(name, label=label, average=average, **parameters)
         if found.value is None:
-            raise EvidenceError(f"{name} is undefined: {found.cause}")
-        if found.hits is None:
-            raise MetricError(f"{name} has no interval yet: only proportions do, such as recall or accuracy")
-        return clopper_pearson(found.hits, found.support, confidence)
+            raise EvidenceError(f"{title} is undefined: {found.cause}")
+        bounds = self.bounds(name, label=label, average=average, confidence=confidence, **parameters)
+        if bounds.interval is None:
+            raise EvidenceError(f"{title} has no bounds here: {bounds.why}")
+        return bounds.interval
 
     def at_threshold(self, threshold: float) -> Evaluation:
         """The same samples, decided at another threshold: positive iff probability >= `threshold`."""
-        from pytest_modelgate.evidence.collecting import check_threshold, decide
+        from pytest_modelgate.evidence.outputs import check_threshold, decide
 
         if self.task != "binary" or self.outputs in ("labels", "counts"):
             raise EvidenceError(f"at_threshold needs scores of two classes; these are {self.task} {self.outputs}")
@@ -209,8 +259,12 @@ class Evaluation:
         threshold = check_threshold(threshold)
         positive = decide(self.scores.values, threshold, self.outputs)
         counts = labels_to_counts(self.scores.target, positive.view(np.uint8), 2)
+        samples = self.samples
+        if samples is not None and samples.preds is not None:
+            samples = replace(samples, preds=positive.view(np.uint8))
         return replace(
             self,
+            samples=samples,
             matrix=ConfusionMatrix(counts, self.labels),
             threshold=threshold,
             origin=replace(self.origin, steps=(*self.origin.steps, f"at_threshold({threshold!r})")),
@@ -234,8 +288,18 @@ class Evaluation:
             mean_loss=_both(self.mean_loss, other.mean_loss),
             ranks=_both(self.ranks, other.ranks),
             scores=_both(self.scores, other.scores),
+            samples=self._both_samples(other),
+            fingerprint=None
+            if self.fingerprint is None or other.fingerprint is None
+            else (self.fingerprint + other.fingerprint) % 2**64,
             origin=self.origin if self.origin == other.origin else Origin(steps=("merged",)),
         )
+
+    def _both_samples(self, other: Evaluation) -> Samples | None:
+        if self.samples is None and other.samples is None:
+            return None
+        both = (self.samples or Samples()) + (other.samples or Samples())
+        return both if both.n else None
 
     def __radd__(self, other: object) -> Evaluation:
         """So that `sum(evaluations)` works, which starts from 0."""
@@ -276,19 +340,10 @@ class Evaluation:
         }
 
     def to_json(self) -> str:
-        """The whole evaluation as JSON text, kept scores included; `from_json` gives it back without loss."""
-        document: dict[str, Any] = {
-            "schema": _SCHEMA,
-            "task": self.task,
-            "n": self.n,
-            "outputs": self.outputs,
-            "threshold": self.threshold,
-            "matrix": self.matrix and self.matrix.to_dict(),
-            "mean_loss": self.mean_loss and self.mean_loss.to_dict(),
-            "ranks": None if self.ranks is None else self.ranks.counts.tolist(),
-            "scores": self.scores and {"values": _pack(self.scores.values), "target": _pack(self.scores.target)},
-        }
-        return json.dumps(document, ensure_ascii=False, allow_nan=False)
+        """The whole evaluation as JSON text, kept samples included; `from_json` gives it back without loss."""
+        from pytest_modelgate.evidence.storing import to_json
+
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
@@ -297,24 +352,17 @@ class Evaluation:
         Raises:
             EvidenceError: the text is no evaluation, or one of a newer version of this package.
         """
-        try:
-            document = json.loads(text)
-            schema = document["schema"]
-            if schema != _SCHEMA:
-                raise EvidenceError(f"this evaluation has schema {schema!r}, this version reads {_SCHEMA}; upgrade it")
-            scores = document["scores"]
-            return cls(
-                task=document["task"],
-                n=document["n"],
-                outputs=document["outputs"],
-                threshold=document["threshold"],
-                matrix=document["matrix"] and ConfusionMatrix.from_dict(document["matrix"]),
-                mean_loss=document["mean_loss"] and MeanLoss.from_dict(document["mean_loss"]),
-                ranks=document["ranks"] and RankCounts(document["ranks"]),
-                scores=scores and Scores(_unpack(scores["values"]), _unpack(scores["target"])),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise EvidenceError(f"this text is not an evaluation that to_json wrote: {error!r}") from error
+        from pytest_modelgate.evidence.storing import from_json
+
+        return from_json(text)
+
+    def _no_errors(self, asked: str) -> str:
+        if self.outputs != "values":
+            return f"{asked} is for predicted values, and these are {self.outputs}; evaluate with outputs='values'"
+        return (
+            f"{asked} needs the values of each sample, one target for each output: their shapes differ, "
+            "or keep='counts' kept none"
+        )
 
     def _not_kept(self, asked: str, needs: str) -> str:
         if self.outputs in ("labels", "counts"):
@@ -339,15 +387,3 @@ def as_evaluation(evidence: Evaluation | ConfusionMatrix) -> Evaluation:
 
 def _both(mine: Any, theirs: Any) -> Any:
     return None if mine is None or theirs is None else mine + theirs
-
-
-def _pack(array: Any) -> dict[str, Any]:
-    contiguous = np.ascontiguousarray(array)
-    data = base64.b64encode(contiguous.astype(contiguous.dtype.newbyteorder("<")).tobytes()).decode("ascii")
-    return {"dtype": contiguous.dtype.name, "shape": list(contiguous.shape), "data": data}
-
-
-def _unpack(packed: dict[str, Any]) -> Any:
-    kind = np.dtype(packed["dtype"]).newbyteorder("<")
-    array = np.frombuffer(base64.b64decode(packed["data"]), dtype=kind).reshape(packed["shape"])
-    return array.astype(packed["dtype"])

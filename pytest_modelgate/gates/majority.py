@@ -7,16 +7,28 @@ __tracebackhide__ = True
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_modelgate.evidence.evaluation import as_evaluation
-from pytest_modelgate.gates.gate import METHOD, check_bar, judge_proportion
+from pytest_modelgate.gates.gate import METHOD, check_bar, judge_interval, judge_proportion
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number, plain
-from pytest_modelgate.statistics.proportions import clopper_pearson, mcnemar_mid_p
+from pytest_modelgate.metrics.bounds import collapsed, described_design
+from pytest_modelgate.metrics.weighting import weighted_matrix
+from pytest_modelgate.statistics.families import holm
+from pytest_modelgate.statistics.interval import Interval
+from pytest_modelgate.statistics.means import mean_interval
+from pytest_modelgate.statistics.paired import mcnemar_mid_p
+from pytest_modelgate.statistics.proportions import clopper_pearson, tail_at_most
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
+    from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.samples import Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +50,8 @@ class BeatsMajorityClass:
         matrix = evaluation.confusion_matrix
         if matrix.n == 0:
             return self._verdict(Outcome.UNDEFINED, matrix, None, None, "there is no sample", [])
+        if evaluation.samples is not None and evaluation.samples.weighed:
+            return self._check_weighed(evaluation, evaluation.samples)
         label, share = majority(matrix)
         index = matrix.index_of(label)
         right = int(matrix.counts.trace())
@@ -55,11 +69,46 @@ class BeatsMajorityClass:
             outcome = Outcome.PASS
         elif p_worse <= alpha:
             outcome = Outcome.FAIL
-        shown = f"accuracy = {number(accuracy, share)}, always answering {label!r} scores {number(share, accuracy)}"
-        notes = [
+        note = (
             f"only the model is right on {wins:,} samples, only the constant answer on {losses:,}: "
             f"p = {number(p_better)}, proof needs p <= {number(alpha)} (McNemar mid-p)"
-        ]
+        )
+        return self._judged(outcome, matrix, accuracy, share, label, note)
+
+    def _check_weighed(self, evaluation: Evaluation, rows: Samples) -> Verdict:
+        """Samples that differ in weight or hang together: the mean difference, by weights and groups."""
+        matrix = evaluation.confusion_matrix
+        weighed = matrix if rows.weights is None else weighted_matrix(rows, matrix)
+        label, share = majority(weighed)
+        target, preds = collapsed(rows, None)
+        accuracy = float(evaluation.metric("accuracy") or 0.0)
+        if share == 1:
+            sentence = f"every sample is {label!r}: no model can beat that"
+            return self._verdict(Outcome.UNDEFINED, matrix, accuracy, share, sentence, [])
+        gain = (preds == target).astype(np.float64) - (target == matrix.index_of(label))
+        bounds = mean_interval(
+            gain,
+            confidence=self.confidence,
+            weights=rows.weights,
+            groups=rows.group_codes,
+            largest=1.0,
+            smallest=-1.0,
+        )
+        outcome, note = Outcome.INCONCLUSIVE, "no bounds for the gain: the samples say too little about their spread"
+        if bounds is not None:
+            outcome = Outcome.PASS if bounds.lower > 0 else Outcome.FAIL if bounds.upper < 0 else outcome
+            design = described_design(rows)
+            note = (
+                f"the gain is {number(accuracy - share)}; the data allow {number(bounds.lower)} to "
+                f"{number(bounds.upper)} (mean difference{design.text}), proof needs more than 0"
+            )
+        return self._judged(outcome, matrix, accuracy, share, label, note)
+
+    def _judged(
+        self, outcome: Outcome, matrix: ConfusionMatrix, accuracy: float, share: float, label: Label, note: str
+    ) -> Verdict:
+        shown = f"accuracy = {number(accuracy, share)}, always answering {label!r} scores {number(share, accuracy)}"
+        notes = [note]
         if outcome is Outcome.INCONCLUSIVE:
             shown += ", which is no proof that the model is better"
         if outcome is not Outcome.PASS:
@@ -76,13 +125,14 @@ class BeatsMajorityClass:
         sentence: str,
         notes: list[str],
     ) -> Verdict:
+        hits = int(matrix.counts.trace())
         return Verdict(
             gate="beats_majority_class",
             outcome=outcome,
             passed=outcome is Outcome.PASS,
             metric="accuracy",
             estimate=accuracy,
-            hits=None if accuracy is None else int(matrix.counts.trace()),
+            hits=hits if accuracy == hits / max(matrix.n, 1) else None,
             support=matrix.n,
             bar=share,
             direction="above",
@@ -98,8 +148,8 @@ class BeatsMajorityClass:
 class EveryClassRecall:
     """Every class's recall must be at least a bar: no class may be given up for the others.
 
-    `PASS` needs proof for each class; `FAIL` is proved by the worst class with Holm's correction for their number.
-    The verdict shows the class with the lowest recall.
+    `PASS` needs proof for each class; `FAIL` is proved of at least one, with Holm's correction for their number. The
+    verdict shows the class with the lowest recall.
     """
 
     bar: float
@@ -127,32 +177,40 @@ class EveryClassRecall:
                 sentence=f"recall cannot be judged: no sample of class {empty[0]!r} in {matrix.n:,}",
             )
         pairs = list(zip(hits, support, strict=True))
-        worst = min(range(len(pairs)), key=lambda i: pairs[i][0] / pairs[i][1])
-        each = [judge_proportion(k, n, self.bar, "at_least", self.confidence) for k, n in pairs]
         corrected = 1 - (1 - self.confidence) / len(pairs)
-        refuted = [judge_proportion(k, n, self.bar, "at_least", corrected) is Outcome.FAIL for k, n in pairs]
-        estimate = pairs[worst][0] / pairs[worst][1]
+        weighed = evaluation.samples is not None and evaluation.samples.weighed
+        judge = self._judge_weighed if weighed else self._judge_counts
+        shares = [k / n for k, n in pairs]
+        if weighed:
+            shares = [float(evaluation.metric("recall", label=label) or 0.0) for label in matrix.labels]
+        worst = min(range(len(shares)), key=shares.__getitem__)
+        each, lowest = judge(evaluation, self.confidence)
+        words, highest = judge(evaluation, corrected)
+        refuted = [index for index, word in enumerate(words) if word is Outcome.FAIL]
+        if not weighed:
+            adjusted = holm(tail_at_most(k, n, self.bar) for k, n in pairs)
+            refuted = [index for index, p in enumerate(adjusted) if p <= 1 - self.confidence]
         outcome = Outcome.INCONCLUSIVE
-        if any(refuted):
+        if refuted:
             outcome = Outcome.FAIL
         elif all(one is Outcome.PASS for one in each):
             outcome = Outcome.PASS
+        estimate = shares[worst]
         meets = estimate >= self.bar
         passed = outcome is Outcome.PASS
         leans = ""
         if outcome is Outcome.INCONCLUSIVE:
             passed = colour_of_doubt(self.if_unsure, meets)
             leans = f" (leans {'pass' if meets else 'fail'})"
-        below = [label for label, (k, n) in zip(matrix.labels, pairs, strict=True) if not k / n >= self.bar]
+        below = [label for label, share in zip(matrix.labels, shares, strict=True) if not share >= self.bar]
+        counted = "" if weighed else f" ({pairs[worst][0]:,} of {pairs[worst][1]:,})"
         sentence = (
-            f"lowest recall, of {matrix.labels[worst]!r}, = {number(estimate, self.bar)} ({pairs[worst][0]:,} of "
-            f"{pairs[worst][1]:,}), required >= {number(self.bar, estimate)} for each of {len(pairs)} classes"
+            f"lowest recall, of {matrix.labels[worst]!r}, = {number(estimate, self.bar)}{counted}, "
+            f"required >= {number(self.bar, estimate)} for each of {len(pairs)} classes"
         )
         if len(below) > 1:
-            sentence += f"; {len(below)} classes are below: {', '.join(map(repr, below[:10]))}"
-            sentence += ", ..." if len(below) > 10 else ""
-        lower = min(clopper_pearson(k, n, self.confidence).lower for k, n in pairs)
-        upper = min(clopper_pearson(k, n, corrected).upper for k, n in pairs)
+            sentence += f"; {len(below)} classes are below: {_names(below)}"
+        lower, upper = min(one.lower for one in lowest), min(one.upper for one in highest)
         return self._verdict(
             outcome,
             passed=passed,
@@ -161,7 +219,26 @@ class EveryClassRecall:
             sentence=sentence,
             leans=leans,
             bounds=(lower, upper),
+            estimate=estimate,
+            proved=[matrix.labels[index] for index in refuted] if len(below) > 1 else [],
         )
+
+    def _judge_counts(self, evaluation: Evaluation, confidence: float) -> tuple[list[Outcome], list[Interval]]:
+        """Each class's recall, exactly."""
+        matrix = evaluation.confusion_matrix
+        pairs = list(zip(matrix.counts.diagonal().tolist(), matrix.support.tolist(), strict=True))
+        return (
+            [judge_proportion(k, n, self.bar, "at_least", confidence) for k, n in pairs],
+            [clopper_pearson(k, n, confidence) for k, n in pairs],
+        )
+
+    def _judge_weighed(self, evaluation: Evaluation, confidence: float) -> tuple[list[Outcome], list[Interval]]:
+        """Each class's recall, by weights and groups; nothing is known of a class within one group."""
+        found = [
+            evaluation.bounds("recall", label=label, confidence=confidence).interval for label in evaluation.labels
+        ]
+        intervals = [Interval(0.0, 1.0) if interval is None else interval for interval in found]
+        return [judge_interval(interval, self.bar, "at_least") for interval in intervals], intervals
 
     def _verdict(
         self,
@@ -173,11 +250,18 @@ class EveryClassRecall:
         sentence: str,
         leans: str = "",
         bounds: tuple[float, float] | None = None,
+        estimate: float | None = None,
+        proved: Sequence[Label] = (),
     ) -> Verdict:
         matrix = evaluation.confusion_matrix
         hits, support = int(matrix.counts[index, index]), int(matrix.support[index])
-        method = f"{METHOD}, Holm over {matrix.num_classes} classes"
+        family = f"Holm over {matrix.num_classes} classes"
+        rows = evaluation.samples
+        weighed = rows is not None and rows.weighed
+        method = METHOD + (described_design(rows).text if rows is not None else "") + f", {family}"
         notes = [allowed(*bounds, self.confidence, method)] if bounds else []
+        if proved:
+            notes.append(f"proved to be below: {_names(proved)}")
         if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail":
             notes.append("red since if_unsure='fail' takes nothing but proof")
         if not passed:
@@ -188,10 +272,10 @@ class EveryClassRecall:
             passed=passed,
             metric="recall",
             label=matrix.labels[index],
-            estimate=hits / support if support else None,
+            estimate=estimate,
             lower=bounds[0] if bounds else None,
             upper=bounds[1] if bounds else None,
-            hits=hits if support else None,
+            hits=hits if support and not weighed else None,
             support=support,
             bar=self.bar,
             direction="at_least",
@@ -199,5 +283,10 @@ class EveryClassRecall:
             if_unsure=self.if_unsure,
             method=method if bounds else None,
             explanation=f"{outcome}{leans}: {sentence}",
+            family=family,
             notes=tuple(notes),
         )
+
+
+def _names(labels: Sequence[Label]) -> str:
+    return ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")

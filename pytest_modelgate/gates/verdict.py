@@ -45,6 +45,9 @@ class Verdict:
         bar, direction: what was required: `at_least` or `at_most` the bar, or `above` it.
         method: how the bounds were computed, or None.
         explanation: one sentence that starts with the outcome.
+        family: where the tool itself multiplied judgements (classes, slices): how the error rates were corrected for
+            it, such as "Holm over 10 classes"; None for a gate that stands for itself.
+        details: further figures by name, such as how many decisions changed against a baseline.
         notes: further lines for people: what the data allow, the confusion matrix, what hides the failure.
     """
 
@@ -66,11 +69,24 @@ class Verdict:
     confidence: float = 0.95
     if_unsure: str = "estimate"
     method: str | None = None
+    family: str | None = None
+    details: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
-    parameters: tuple[tuple[str, float], ...] = ()
+    parameters: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
-        return "\n  ".join((self.explanation, *self.notes))
+        return "\n  ".join((self.explanation, *self.notes, *self.would_settle()))
+
+    def would_settle(self) -> tuple[str, ...]:
+        """Where the outcome is `INCONCLUSIVE`: what luck may have done, and how many samples would settle it.
+
+        Worked out when it is asked for, since it costs more than the judgement.
+        """
+        if self.outcome is not Outcome.INCONCLUSIVE:
+            return ()
+        from pytest_modelgate.gates.settling import settling
+
+        return settling(self)
 
     def __bool__(self) -> bool:
         """A verdict is true where it passed, so that `assert gate.check(evidence)` means what it says."""
@@ -83,6 +99,7 @@ class Verdict:
             "outcome": self.outcome.value,
             "notes": list(self.notes),
             "parameters": dict(self.parameters),
+            "details": dict(self.details),
         }
 
     @classmethod
@@ -95,6 +112,7 @@ class Verdict:
                 "outcome": Outcome(plain["outcome"]),
                 "notes": tuple(plain.get("notes", ())),
                 "parameters": tuple(plain.get("parameters", {}).items()),
+                "details": tuple(plain.get("details", {}).items()),
             }
         )
 

@@ -63,17 +63,15 @@ def plain(bar: float) -> str:
     return repr(bar).removesuffix(".0")
 
 
-def gate_text(
-    name: str, sign: str, bar: float, *, label: Label | None, average: str | None, parameters: Mapping[str, float]
-) -> str:
-    """The gate as its author would write it: "recall[fraud] >= 0.9".
+def measured(name: str, *, label: Label | None, average: str | None, parameters: Mapping[str, float]) -> str:
+    """What a gate is on, as its author would write it: "recall[fraud]".
 
-    >>> gate_text("fbeta", ">=", 0.5, label="fraud", average=None, parameters={"beta": 2})
-    'fbeta(beta=2)[fraud] >= 0.5'
+    >>> measured("fbeta", label="fraud", average=None, parameters={"beta": 2})
+    'fbeta(beta=2)[fraud]'
     """
     arguments = ", ".join(f"{key}={value:g}" for key, value in parameters.items())
     which = average if average is not None else label
-    return f"{name}{f'({arguments})' if arguments else ''}{'' if which is None else f'[{which}]'} {sign} {plain(bar)}"
+    return f"{name}{f'({arguments})' if arguments else ''}{'' if which is None else f'[{which}]'}"
 
 
 def allowed(lower: float, upper: float, confidence: float, method: str) -> str:

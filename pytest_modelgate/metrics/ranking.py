@@ -168,6 +168,10 @@ class Scores:
             values = self.values if index == 1 else -self.values
         return values, self.target == index
 
+    def take(self, order: NDArray[Any]) -> Scores:
+        """The samples of these row numbers, in this order."""
+        return Scores(self.values[order], self.target[order])
+
     def __add__(self, other: object) -> Scores:
         if not isinstance(other, Scores):
             return NotImplemented
@@ -301,16 +305,11 @@ class _Order(NamedTuple):
 
 def _order(scores: object, positive: object) -> _Order:
     """Sort the samples by score, negative samples before positive ones among equals."""
-    values, truth = as_floats(scores), to_numpy(positive)
-    if truth.dtype.kind != "b":
-        truth = whole_numbers(truth, "positive")
-        check_range(truth, 2, "positive")
-        truth = truth.astype(np.bool_)
-    check_same_length(truth, values, "scores")
+    values, truth = scores_and_truth(scores, positive)
     places: list[NDArray[Any]] = []
     ties: list[_Ties] = []
     size = before = 0
-    for keys in _packed_halves(values, truth):
+    for keys in packed_halves(values, truth):
         keys.sort()
         hits = (keys & keys.dtype.type(1)) != 0
         where = np.flatnonzero(hits)
@@ -337,7 +336,18 @@ def _ties(ordered: NDArray[Any], hits: NDArray[np.bool_], where: NDArray[Any]) -
     return _Ties(starts[some], sizes[some], counts[some], members)
 
 
-def _packed_halves(values: NDArray[Any], truth: NDArray[np.bool_]) -> list[NDArray[Any]]:
+def scores_and_truth(scores: object, positive: object) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Scores as floats [N], not yet known to be finite, and bool [N]; EvidenceError where they do not fit together."""
+    values, truth = as_floats(scores), to_numpy(positive)
+    if truth.dtype.kind != "b":
+        truth = whole_numbers(truth, "positive")
+        check_range(truth, 2, "positive")
+        truth = truth.astype(np.bool_)
+    check_same_length(truth, values, "scores")
+    return values, truth
+
+
+def packed_halves(values: NDArray[Any], truth: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Scores and labels as unsigned keys, those of the negative scores and then the others, unsorted.
 
     A float's bits grow with its magnitude. Without the sign there is room for the label in the lowest bit.

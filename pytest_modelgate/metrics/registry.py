@@ -8,33 +8,31 @@ import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pytest_modelgate.exceptions import MetricError, did_you_mean
-from pytest_modelgate.metrics import classification, ranking
-from pytest_modelgate.metrics.classification import Ratio, mean_of_ratios, phrase, rest_phrase
-from pytest_modelgate.metrics.confusion import ConfusionMatrix, Label, OneVsRest
-from pytest_modelgate.metrics.measurement import Measurement, undefined
-from pytest_modelgate.metrics.metric import Compute, Request, Source
+from pytest_modelgate.metrics import bounds, classification, computing, ranking, regression
+from pytest_modelgate.metrics.influences import weighted_average_precision, weighted_roc_auc
+from pytest_modelgate.metrics.metric import Compute, Source
 from pytest_modelgate.metrics.metric import Metric as Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from pytest_modelgate.metrics.losses import MeanLoss
-    from pytest_modelgate.metrics.ranking import RankCounts, Scores
+    from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.measurement import Measurement
 
 CLASSWISE = ("macro", "micro", "weighted")
 RANKED = ("macro", "weighted")
 
 
-def get_metric(name: str) -> Metric:
-    """The metric of this name; MetricError says which was probably meant.
+def get_metric(name: str | Metric) -> Metric:
+    """The metric of this name, or the metric itself; MetricError says which was probably meant.
 
     >>> get_metric("sensitivity")
     Traceback (most recent call last):
     pytest_modelgate.MetricError: unknown metric 'sensitivity': here it is called 'recall'
     """
+    if isinstance(name, Metric):
+        return name
     if name in METRICS:
         return METRICS[name]
     word = str(name).lower().replace("-", "_").replace(" ", "_")
@@ -45,7 +43,7 @@ def get_metric(name: str) -> Metric:
 
 
 def measure(
-    name: str,
+    name: str | Metric,
     source: Source,
     *,
     labels: Sequence[Label] | None = None,
@@ -55,6 +53,7 @@ def measure(
 ) -> Measurement:
     """Measure a metric by name; arguments and errors as in `get_metric` and `Metric.measure`.
 
+    >>> from pytest_modelgate import ConfusionMatrix
     >>> matrix = ConfusionMatrix([[50, 10], [5, 35]])
     >>> measure("recall", matrix)
     Measurement(value=0.875, support=40, hits=35, cause=None)
@@ -62,244 +61,147 @@ def measure(
     return get_metric(name).measure(source, label=label, average=average, parameters=parameters, labels=labels)
 
 
-def _of_class(ratio: Callable[..., Ratio], cause: str, *, proportion: bool = True, micro: str | None = None) -> Compute:
-    """A metric of one class against the rest, and its averages.
+def _counted(name: str, compute: Compute, **rest: Any) -> Metric:
+    """A metric of the confusion matrix."""
+    lowest = rest.get("lowest", 0.0)
+    return Metric(name=name, needs="counts", compute=compute, bounds=bounds.of_counts(name, compute, lowest), **rest)
 
-    `cause` says why it is undefined, with {who}, {rest} and {n}. Pooled counts (micro) are of independent samples
-    where `micro` is "samples", or where there are two classes and it is "of two".
-    """
-
-    def compute(matrix: ConfusionMatrix, request: Request) -> Measurement:
-        n = matrix.n
-        if n == 0:
-            return undefined("no samples")
-        if request.index is not None:
-            table = matrix.one_vs_rest(request.labels[request.index])
-            found = ratio(table, **request.parameters)
-            support = found.of if proportion else table.n - table.tn
-            if found.value is None:
-                return undefined(_why(matrix, request.index), support)
-            return Measurement(found.value, support, found.part if proportion else None)
-        tables = matrix.every_one_vs_rest()
-        if request.average == "micro":
-            found = ratio(OneVsRest(*map(sum, zip(*tables, strict=True))), **request.parameters)
-            # Every wrong sample is one false positive and one false negative, so this can be a share of samples.
-            counted = micro == "samples" or (micro == "of two" and matrix.num_classes == 2)
-            return Measurement(found.value, n, found.part * n // found.of if counted else None)
-        weights = matrix.support.tolist() if request.average == "weighted" else [1] * len(tables)
-        weighed = [(k, weight) for k, weight in enumerate(weights) if weight]
-        ratios = [ratio(tables[k], **request.parameters) for k, _ in weighed]
-        for (k, _), each in zip(weighed, ratios, strict=True):
-            if each.of == 0:
-                return undefined(_why(matrix, k), n)
-        return Measurement(mean_of_ratios(ratios, [weight for _, weight in weighed]), n)
-
-    def _why(matrix: ConfusionMatrix, k: int) -> str:
-        return cause.format(who=phrase(matrix.labels[k]), rest=rest_phrase(matrix.labels, k), n=f"{matrix.n:,}")
-
-    return compute
-
-
-def _overall(function: Callable[[Any, Sequence[str]], Measurement]) -> Compute:
-    """A metric of the whole matrix, or of one class's table against the rest."""
-
-    def compute(matrix: ConfusionMatrix, request: Request) -> Measurement:
-        k = request.index
-        if k is None:
-            return function(matrix.counts, [phrase(label) for label in matrix.labels])
-        tp, fp, fn, tn = matrix.one_vs_rest(request.labels[k])
-        counts = np.array([[tn, fp], [fn, tp]], dtype=np.int64)
-        return function(counts, [rest_phrase(matrix.labels, k), phrase(matrix.labels[k])])
-
-    return compute
-
-
-def _accuracy(counts: Any, names: Sequence[str]) -> Measurement:
-    right, n = classification.accuracy(counts)
-    return Measurement(right / n, n, right) if n else undefined("no samples")
-
-
-def _top_k(ranks: RankCounts, request: Request) -> Measurement:
-    n, hits = ranks.n, int(ranks.counts[: int(request.parameters["k"])].sum())
-    return Measurement(hits / n, n, hits) if n else undefined("no samples")
-
-
-def _of_scores(function: Callable[[Any, Any], float | None]) -> Compute:
-    """A metric of one class's scores, and its averages over classes."""
-
-    def of_class(scores: Scores, labels: tuple[Label, ...], k: int) -> Measurement:
-        value = function(*scores.of_class(k))
-        if value is not None:
-            return Measurement(value, scores.n)
-        missing = rest_phrase(labels, k) if scores.support[k] else phrase(labels[k])
-        return undefined(f"no sample of {missing} in {scores.n:,}", scores.n)
-
-    def compute(scores: Scores, request: Request) -> Measurement:
-        if scores.n == 0:
-            return undefined("no samples")
-        if request.index is not None:
-            return of_class(scores, request.labels, request.index)
-        weights = scores.support.tolist() if request.average == "weighted" else [1] * scores.num_classes
-        values = []
-        for k, weight in enumerate(weights):
-            if weight:
-                measured = of_class(scores, request.labels, k)
-                if measured.value is None:
-                    return measured
-                values.append(weight * measured.value)
-        return Measurement(math.fsum(values) / sum(weights), scores.n)
-
-    return compute
-
-
-def _loss(loss: MeanLoss, request: Request) -> Measurement:
-    if loss.samples == 0 or loss.mean is None:
-        return undefined("no samples")
-    if loss.count_not_finite:
-        return undefined(
-            f"the loss of {loss.count_not_finite:,} of {loss.samples:,} samples is not finite", loss.samples
-        )
-    if not math.isfinite(loss.mean):
-        return undefined(f"the mean loss of {loss.samples:,} samples is {loss.mean}", loss.samples)
-    return Measurement(loss.mean, loss.samples)
-
-
-NO_SAMPLE = "no sample of {who} in {n}"
-NO_OTHER = "no sample of {rest} in {n}"
-NEVER_PREDICTED = "{who} was never predicted in {n} samples"
-ALWAYS_PREDICTED = "{who} was predicted for all {n} samples"
-NEITHER = "{who} neither occurs nor was predicted in {n} samples"
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            Metric(
+            _counted(
                 name="accuracy",
                 title="accuracy",
-                needs="counts",
                 also_called=("acc", "accuracy_score"),
                 formula="(samples predicted as what they are) / (all samples)",
-                compute=_overall(_accuracy),
+                bounded_by="Clopper-Pearson",
+                compute=computing.overall(computing.accuracy),
             ),
-            Metric(
+            _counted(
                 name="balanced_accuracy",
                 title="balanced accuracy",
-                needs="counts",
                 also_called=("bacc", "bal_acc", "balanced_acc", "balanced_accuracy_score"),
                 formula="the mean recall of all classes",
-                compute=_overall(classification.balanced_accuracy),
+                bounded_by="imprecise Dirichlet",
+                compute=computing.overall(classification.balanced_accuracy),
             ),
-            Metric(
+            _counted(
                 name="precision",
                 title="precision",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("ppv", "positive_predictive_value", "precision_score"),
                 formula="TP / (TP + FP)",
-                compute=_of_class(classification.precision, NEVER_PREDICTED, micro="samples"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.precision, computing.NEVER_PREDICTED, micro="samples"),
             ),
-            Metric(
+            _counted(
                 name="recall",
                 title="recall",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("sensitivity", "tpr", "true_positive_rate", "hit_rate", "recall_score"),
                 formula="TP / (TP + FN)",
-                compute=_of_class(classification.recall, NO_SAMPLE, micro="samples"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.recall, computing.NO_SAMPLE, micro="samples"),
             ),
-            Metric(
+            _counted(
                 name="specificity",
                 title="specificity",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("tnr", "true_negative_rate", "selectivity"),
                 formula="TN / (TN + FP)",
-                compute=_of_class(classification.specificity, NO_OTHER, micro="of two"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.specificity, computing.NO_OTHER, micro="of two"),
             ),
-            Metric(
+            _counted(
                 name="negative_predictive_value",
                 title="negative predictive value",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("npv",),
                 formula="TN / (TN + FN)",
-                compute=_of_class(classification.negative_predictive_value, ALWAYS_PREDICTED, micro="of two"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(
+                    classification.negative_predictive_value, computing.ALWAYS_PREDICTED, micro="of two"
+                ),
             ),
-            Metric(
+            _counted(
                 name="false_positive_rate",
                 title="false-positive rate",
-                needs="counts",
                 higher_is_better=False,
                 averages=CLASSWISE,
                 also_called=("fpr", "fall_out", "fallout", "false_alarm_rate"),
                 formula="FP / (FP + TN)",
-                compute=_of_class(classification.false_positive_rate, NO_OTHER, micro="of two"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.false_positive_rate, computing.NO_OTHER, micro="of two"),
             ),
-            Metric(
+            _counted(
                 name="false_negative_rate",
                 title="false-negative rate",
-                needs="counts",
                 higher_is_better=False,
                 averages=CLASSWISE,
                 also_called=("fnr", "miss_rate"),
                 formula="FN / (FN + TP)",
-                compute=_of_class(classification.false_negative_rate, NO_SAMPLE, micro="samples"),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.false_negative_rate, computing.NO_SAMPLE, micro="samples"),
             ),
-            Metric(
+            _counted(
                 name="f1",
                 title="F1",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("f1_score", "f_score", "f_measure", "dice", "dice_score"),
                 formula="2 TP / (2 TP + FN + FP)",
-                compute=_of_class(classification.fbeta, NEITHER, proportion=False, micro="samples"),
+                bounded_by="exact, through Jaccard; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.fbeta, computing.NEITHER, proportion=False, micro="samples"),
             ),
-            Metric(
+            _counted(
                 name="fbeta",
                 title="F-beta",
-                needs="counts",
                 averages=CLASSWISE,
                 parameters=MappingProxyType({"beta": 1.0}),
                 also_called=("f_beta", "fbeta_score", "f2", "f2_score", "f0.5"),
                 formula="(1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP)",
-                compute=_of_class(classification.fbeta, NEITHER, proportion=False, micro="samples"),
+                bounded_by="imprecise Dirichlet",
+                compute=computing.of_class(classification.fbeta, computing.NEITHER, proportion=False, micro="samples"),
             ),
-            Metric(
+            _counted(
                 name="jaccard",
                 title="Jaccard index",
-                needs="counts",
                 averages=CLASSWISE,
                 also_called=("iou", "jaccard_index", "jaccard_score", "intersection_over_union"),
                 formula="TP / (TP + FP + FN)",
-                compute=_of_class(classification.jaccard, NEITHER, proportion=False),
+                bounded_by="Clopper-Pearson; averages: imprecise Dirichlet",
+                compute=computing.of_class(classification.jaccard, computing.NEITHER),
             ),
-            Metric(
+            _counted(
                 name="mcc",
                 title="Matthews correlation",
-                needs="counts",
                 lowest=-1.0,
                 also_called=("matthews", "matthews_corrcoef", "matthews_correlation", "phi"),
                 formula="(TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN)); K classes after Gorodkin",
-                compute=_overall(classification.mcc),
+                bounded_by="imprecise Dirichlet",
+                compute=computing.overall(classification.mcc),
             ),
-            Metric(
+            _counted(
                 name="cohen_kappa",
                 title="Cohen's kappa",
-                needs="counts",
                 lowest=-1.0,
                 also_called=("kappa", "cohens_kappa", "cohen_kappa_score"),
                 formula="(accuracy - accuracy by chance) / (1 - accuracy by chance)",
-                compute=_overall(classification.cohen_kappa),
+                bounded_by="imprecise Dirichlet",
+                compute=computing.overall(classification.cohen_kappa),
             ),
             Metric(
                 name="top_k_accuracy",
                 title="top-k accuracy",
                 needs="ranks",
+                of_a_class=False,
                 parameters=MappingProxyType({"k": 5}),
                 also_called=("top_k", "topk", "top_k_accuracy_score", "top5", "top_5_accuracy", "hit_at_k"),
                 formula="(samples with fewer than k classes scored above the actual one) / (all samples)",
-                compute=_top_k,
+                bounded_by="Clopper-Pearson",
+                compute=computing.top_k,
+                bounds=bounds.of_ranks,
             ),
             Metric(
                 name="roc_auc",
@@ -308,7 +210,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 averages=RANKED,
                 also_called=("auc", "auroc", "roc_auc_score", "c_statistic", "area_under_roc"),
                 formula="the share of pairs in which the positive sample scores higher, ties one half",
-                compute=_of_scores(ranking.roc_auc),
+                bounded_by="DeLong and Hanley-McNeil; averages approximate",
+                compute=computing.of_scores(ranking.roc_auc, weighted_roc_auc),
+                bounds=bounds.of_scores("roc_auc"),
             ),
             Metric(
                 name="average_precision",
@@ -317,7 +221,100 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 averages=RANKED,
                 also_called=("ap", "map", "pr_auc", "auprc", "average_precision_score"),
                 formula="the mean over the positive samples of the precision at their score",
-                compute=_of_scores(ranking.average_precision),
+                bounded_by="effective size, approximate",
+                compute=computing.of_scores(ranking.average_precision, weighted_average_precision),
+                bounds=bounds.of_scores("average_precision"),
+            ),
+            Metric(
+                name="calibration_error",
+                title="calibration error",
+                needs="forecasts",
+                higher_is_better=False,
+                parameters=MappingProxyType({"bins": 15}),
+                also_called=("ece", "expected_calibration_error", "rms_calibration_error", "miscalibration"),
+                formula="the root mean square, over equal bins of the probability, of how far what came true is from "
+                "what was forecast, less what chance adds; of the most probable class where there are more than two",
+                bounded_by="cross-fitted",
+                compute=computing.calibration_error,
+                bounds=bounds.of_forecasts("calibration_error"),
+            ),
+            Metric(
+                name="brier",
+                title="Brier score",
+                needs="forecasts",
+                highest=2.0,
+                higher_is_better=False,
+                also_called=("brier_score", "brier_loss", "brier_score_loss"),
+                formula="the mean of (p - y)^2 for two classes (0 to 1), of its sum over all classes for more (0 to 2)",
+                bounded_by="Hall's skew-corrected t; below 50 samples Bayesian bootstrap",
+                compute=computing.brier,
+                bounds=bounds.of_forecasts("brier"),
+            ),
+            Metric(
+                name="log_loss",
+                title="log loss",
+                needs="forecasts",
+                highest=math.inf,
+                higher_is_better=False,
+                of_a_class=False,
+                also_called=("logloss", "nll", "negative_log_likelihood"),
+                formula="the mean of -log p of the actual class",
+                bounded_by="Hall's skew-corrected t",
+                compute=computing.log_loss,
+                bounds=bounds.of_forecasts("log_loss"),
+            ),
+            Metric(
+                name="mae",
+                title="mean absolute error",
+                needs="errors",
+                highest=math.inf,
+                higher_is_better=False,
+                of_a_class=False,
+                parameters=MappingProxyType({"max_error": None}),
+                also_called=("mean_absolute_error", "l1", "l1_error"),
+                formula="the mean of abs(actual - predicted)",
+                bounded_by="Hall's skew-corrected t",
+                compute=computing.of_errors(regression.mean_absolute_error, "no samples"),
+                bounds=bounds.of_errors("mae"),
+            ),
+            Metric(
+                name="rmse",
+                title="root mean squared error",
+                needs="errors",
+                highest=math.inf,
+                higher_is_better=False,
+                of_a_class=False,
+                parameters=MappingProxyType({"max_error": None}),
+                also_called=("root_mean_squared_error", "rms_error", "rmsd"),
+                formula="the square root of the mean of (actual - predicted)^2",
+                bounded_by="Hall's skew-corrected t",
+                compute=computing.of_errors(regression.root_mean_squared_error, "no samples"),
+                bounds=bounds.of_errors("rmse"),
+            ),
+            Metric(
+                name="r2",
+                title="R2",
+                needs="errors",
+                lowest=-math.inf,
+                of_a_class=False,
+                also_called=("r2_score", "r_squared", "coefficient_of_determination"),
+                formula="1 - sum (actual - predicted)^2 / sum (actual - mean actual)^2",
+                bounded_by="BCa, approximate",
+                compute=computing.of_errors(regression.r2, "all actual values are alike"),
+                bounds=bounds.of_errors("r2"),
+            ),
+            Metric(
+                name="median_error",
+                title="median absolute error",
+                needs="errors",
+                highest=math.inf,
+                higher_is_better=False,
+                of_a_class=False,
+                also_called=("median_absolute_error", "medae", "median_ae"),
+                formula="the median of abs(actual - predicted)",
+                bounded_by="order statistics",
+                compute=computing.of_errors(regression.median_absolute_error, "no samples"),
+                bounds=bounds.of_errors("median_error"),
             ),
             Metric(
                 name="loss",
@@ -326,9 +323,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 lowest=-math.inf,
                 highest=math.inf,
                 higher_is_better=False,
+                of_a_class=False,
+                parameters=MappingProxyType({"max_loss": None}),
                 also_called=("mean_loss", "val_loss", "test_loss"),
                 formula="the mean loss of all samples",
-                compute=_loss,
+                bounded_by="Hall's skew-corrected t",
+                compute=computing.loss,
+                bounds=bounds.of_loss,
             ),
         )
     }

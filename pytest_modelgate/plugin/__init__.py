@@ -14,6 +14,8 @@ from pytest_modelgate.plugin.recorder import RECORDER, Recorder
 if TYPE_CHECKING:
     from pytest import Config, Parser
 
+    from pytest_modelgate.plugin.looks import Looks
+
 __all__ = [
     "evaluate_model",
     "load_model",
@@ -42,16 +44,28 @@ def pytest_configure(config: Config) -> None:
         reporter = Reporter(config, options)
         config.pluginmanager.register(reporter, "modelgate-reporter")
         journal = str(reporter.journal)
+    config.addinivalue_line(
+        "markers",
+        "modelgate(confidence=0.95, if_unsure='estimate'): how sure the gates of a test, a class or a file must be, "
+        "and the colour of INCONCLUSIVE, where a gate does not say",
+    )
     recorder = Recorder(
         confidence=options.confidence,
         if_unsure=options.if_unsure,
         worker="" if worker is None else worker["workerid"],
         journal=journal,
         junit=bool(config.getoption("xmlpath", None)),
+        looks=lambda: _looks(config),
     )
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, "modelgate-recorder")
     recording.install(recorder)
+
+
+def _looks(config: Config) -> Looks:
+    from pytest_modelgate.plugin.looks import Looks
+
+    return Looks(config)
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,38 +11,51 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from _pytest.fixtures import SubRequest
-    from pytest import FixtureDef, Item
+    from pytest import FixtureDef, Item, Mark, Session
 
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
+    from pytest_modelgate.plugin.looks import Looks
 
 
 class Recorder:
     """Listens to judgements, knows which test is running, and writes the journal and JUnit's properties.
 
     Args:
-        confidence, if_unsure: what a gate that does not say gets.
+        confidence, if_unsure: what a gate that does not say gets, and no marker does.
         worker: the xdist worker's name, "" outside.
         journal: the folder of the journals, or None where no report was asked for.
         junit: whether a JUnit file is written.
+        looks: makes what counts how often each set of data is judged; called at the first judgement.
     """
 
-    def __init__(self, *, confidence: float, if_unsure: str, worker: str, journal: str | None, junit: bool) -> None:
-        self.confidence = confidence
-        self.if_unsure = if_unsure
+    def __init__(
+        self,
+        *,
+        confidence: float,
+        if_unsure: str,
+        worker: str,
+        journal: str | None,
+        junit: bool,
+        looks: Callable[[], Looks],
+    ) -> None:
+        self._defaults = {"confidence": confidence, "if_unsure": if_unsure}
         self._worker = worker
         self._journal = None if journal is None else Path(journal) / f"{worker or 'main'}.jsonl"
         self._junit = junit
+        self._looks = functools.cache(looks)
+        self._judged = False
+        self._elsewhere: list[tuple[str, str]] = []
         self._file: TextIO | None = None
         self._item: Item | None = None
         self._phase = "setup"
         self._fixture: str | None = None
         self._sequence = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: set[tuple[str, str | None]] = set()
         self._last: tuple[Any, str] = (None, "")
 
@@ -76,13 +89,53 @@ class Recorder:
     def pytest_fixture_post_finalizer(self) -> None:
         self._fixture = None
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation) -> None:
-        """Record a judgement and the evidence behind it."""
-        if self._junit and self._item is not None:
-            _add_properties(self._item, verdict, again=_is_hypothesis(self._item))
-        if self._journal is not None:
-            key = self._evidence(evidence)
-            self._write("verdict", verdict.to_dict() | {"evidence": key})
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """An xdist worker ended: what it judged counts too."""
+        output: dict[str, Any] = getattr(node, "workeroutput", None) or {}
+        self._elsewhere += [(data, content) for data, content in output.get("modelgate_judged", ())]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: Session) -> None:
+        if not self._judged and not self._elsewhere:
+            return
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["modelgate_judged"] = sorted(self._looks().judged)
+        else:
+            self._looks().keep(self._elsewhere)
+
+    @property
+    def confidence(self) -> float:
+        """What a gate that does not say gets in the test that is running."""
+        return float(self._setting("confidence"))
+
+    @property
+    def if_unsure(self) -> str:
+        """What a gate that does not say gets in the test that is running."""
+        return str(self._setting("if_unsure"))
+
+    def _setting(self, name: str) -> Any:
+        """From the closest `pytest.mark.modelgate` of the test, its class or its file, else the options'."""
+        for marker in [] if self._item is None else self._item.iter_markers("modelgate"):
+            _check_marker(marker)
+            if name in marker.kwargs:
+                return marker.kwargs[name]
+        return self._defaults[name]
+
+    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+        """Record a judgement and the evidence behind it; what the caller must be warned of, if anything."""
+        with self._lock:
+            if self._junit and self._item is not None:
+                _add_properties(self._item, verdict, again=_is_hypothesis(self._item))
+            if self._journal is not None:
+                key = self._evidence(evidence)
+                for other in others:
+                    self._evidence(other)
+                self._write("verdict", verdict.to_dict() | {"evidence": key})
+            self._judged = True
+            said = [self._looks().judge(one) for one in (evidence, *others)]
+        return next((warning for warning in said if warning is not None), None)
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Record an evaluation that a fixture made."""
@@ -133,6 +186,21 @@ class Recorder:
             if self._file is not None:
                 self._file.write(line + "\n")
                 self._file.flush()
+
+
+def _check_marker(marker: Mark) -> None:
+    """A `BarError` unless the marker says what it can say."""
+    from pytest_modelgate.exceptions import BarError, did_you_mean
+    from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
+
+    checks: dict[str, Callable[..., object]] = {"confidence": check_confidence, "if_unsure": check_if_unsure}
+    for word in [*map(repr, marker.args), *marker.kwargs]:
+        if word not in checks:
+            raise BarError(
+                f"pytest.mark.modelgate takes {'= and '.join(checks)}=, not {word}{did_you_mean(word, checks)}"
+            )
+    for name, value in marker.kwargs.items():
+        checks[name](value, f"pytest.mark.modelgate: {name}")
 
 
 RECORDER = pytest.StashKey[Recorder]()

@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_modelgate.reports.numbers import Number, number
-from pytest_modelgate.reports.strip import drawable, strip
+from pytest_modelgate.reports.strip import drawable, figure, is_difference, strip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,11 +44,14 @@ def gate_strip(verdict: Mapping[str, Any]) -> str:
         at = x(placed.bar)
         start, end = (x(0), at) if verdict["direction"] == "at_most" else (at, x(1))
         parts.insert(0, f'<rect class="met" x="{_f(start)}" y="3" width="{_f(end - start)}" height="14"/>')
+    if placed.kind == "difference":
+        parts.append(f'<path class="zero" d="M{_f(x(0.5))} 4V{_STRIP_HEIGHT - 4}"/>')
     if placed.lower is not None and placed.upper is not None:
         left, right = x(placed.lower), x(placed.upper)
         parts.append(f'<rect class="span" x="{_f(left)}" y="8" width="{_f(max(right - left, 1.0))}" height="4"/>')
     if placed.bar is not None:
         parts.append(f'<path class="bar" d="M{_f(x(placed.bar))} 1V{_STRIP_HEIGHT - 1}"/>')
+    parts += [f'<circle class="seed" cx="{_f(x(seed))}" cy="3" r="1.7"/>' for seed in placed.seeds]
     if placed.estimate is not None:
         parts.append(f'<circle class="dot" cx="{_f(x(placed.estimate))}" cy="{middle:g}" r="4"/>')
     return (
@@ -59,18 +62,20 @@ def gate_strip(verdict: Mapping[str, Any]) -> str:
 
 def describe(verdict: Mapping[str, Any]) -> str:
     """What a strip shows, in words."""
-    bar = verdict["bar"]
-    text = f"estimate {number(verdict['estimate'], bar, missing='undefined')}"
+    what = "difference" if is_difference(verdict) else "estimate"
+    text = f"{what} {figure(verdict, 'estimate', missing='undefined')}"
     if verdict["lower"] is not None and verdict["upper"] is not None:
-        text += f", the data allow {number(verdict['lower'], bar)} to {number(verdict['upper'], bar)}"
-    if bar is not None:
-        text += f", required {verdict['direction'].replace('_', ' ')} {number(bar, verdict['estimate'])}"
+        text += f", the data allow {figure(verdict, 'lower')} to {figure(verdict, 'upper')}"
+    if verdict["bar"] is not None:
+        text += f", required {verdict['direction'].replace('_', ' ')} {figure(verdict, 'bar')}"
     return text
 
 
 def scale(verdict: Mapping[str, Any]) -> str:
     """The ends of a strip's scale in words, or nothing where it runs from 0 to 1."""
     placed = strip(verdict)
+    if placed.kind == "difference":
+        return f"±{placed.highest:g}"
     return "" if (placed.lowest, placed.highest) == (0, 1) else f"{placed.lowest:g} to {placed.highest:g}"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.reports.matrices import accuracy, num_classes
 from pytest_modelgate.reports.numbers import Number, count, finite, number, plural
+from pytest_modelgate.reports.strip import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,9 @@ _OUTCOMES = {
     "not_run": "did not run",
 }
 _PARTS = ("train", "val")
+_MOST_SEEDS = 20
+
+NOT_CORRECTED = "Gates written by hand are judged one by one: their error rates are not corrected for their number."
 
 
 def run_facts(report: Report) -> list[str]:
@@ -46,6 +52,51 @@ def confidence(report: Report) -> float | None:
     """The confidence of all bounds in the report, or None where there are none or they differ."""
     found = {verdict["confidence"] for verdict in report.verdicts if verdict["lower"] is not None}
     return float(found.pop()) if len(found) == 1 else None
+
+
+def corrected(verdict: Row) -> str:
+    """In words, for what number of judgements the verdict's error rate was corrected; nothing where it stands alone.
+
+    >>> corrected({"family": "Holm over 10 classes"}), corrected({"family": None})
+    ('corrected for 10 classes (Holm)', '')
+    """
+    family = verdict.get("family")
+    if not family:
+        return ""
+    known = re.fullmatch(r"(\S+) over (.+)", family)
+    return f"corrected for {known[2]} ({known[1]})" if known else f"corrected: {family}"
+
+
+def method(verdict: Row) -> str:
+    """How the bounds were computed, without the correction, which `corrected` tells; nothing where there are none."""
+    return (verdict["method"] or "").removesuffix(f", {verdict.get('family')}")
+
+
+def seeds_text(verdict: Row) -> str:
+    """The values of the single trainings of a verdict over seeds, in their order; else nothing."""
+    values = seeds(verdict)
+    shown = ", ".join(number(value, verdict["bar"]) for value in values[:_MOST_SEEDS])
+    more = f" and {count(len(values) - _MOST_SEEDS)} more" if len(values) > _MOST_SEEDS else ""
+    return f"seeds: {shown}{more}" if values else ""
+
+
+def churn(verdict: Row) -> str:
+    """How many decisions changed against the baseline, as the verdict's notes say it; else nothing."""
+    if "changed" not in (verdict.get("details") or {}):
+        return ""
+    return next((str(note) for note in verdict["notes"] if " decisions changed" in str(note)), "")
+
+
+def lines(verdict: Row) -> list[str]:
+    """What the verdict adds to its explanation: its notes, and what would settle it."""
+    return [*map(str, verdict["notes"]), *map(str, verdict.get("settle") or ())]
+
+
+def parts(verdict: Row) -> list[tuple[bool, list[str]]]:
+    """The lines of `lines` in their order, cut into tables (set in columns, by runs of spaces) and sentences."""
+    return [
+        (is_table, list(part)) for is_table, part in groupby(lines(verdict), key=lambda line: "  " in line.rstrip())
+    ]
 
 
 def provenance(report: Report) -> list[tuple[str, str]]:

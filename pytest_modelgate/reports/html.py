@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_modelgate.reports import charts, facts, matrices
 from pytest_modelgate.reports.headline import is_unsure
 from pytest_modelgate.reports.numbers import count, number, percent, plural
+from pytest_modelgate.reports.strip import figure, is_difference, seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,10 @@ def render(report: Report) -> str:
         provenance=facts.provenance(report),
         strip=lambda verdict: Markup(charts.gate_strip(verdict)),
         scale=charts.scale,
+        figure=figure,
+        words=facts,
+        seeded=any(map(seeds, report.verdicts)),
+        compared=any(map(is_difference, report.verdicts)),
         confidence=facts.confidence(report),
         plural=plural,
     )

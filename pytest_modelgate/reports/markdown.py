@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_modelgate.reports import facts, matrices
 from pytest_modelgate.reports.headline import is_unsure, unexpected
 from pytest_modelgate.reports.numbers import count, number, percent, plural
+from pytest_modelgate.reports.strip import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ def render(report: Report) -> str:
     blocks = [f"## {text(report.headline)}", text(" · ".join(facts.run_facts(report)))]
     blocks += _gates(report)
     blocks += _explanations(unexpected(report.verdicts))
+    blocks += _unsettled([verdict for verdict in report.verdicts if is_unsure(verdict)])
     blocks += _folded_all("Evaluations", "evaluation", [_evaluation(one) for one in report.evaluations])
     blocks += _folded_all("Training", "training run", [_training(one) for one in report.histories])
     if report.provenance:
@@ -82,12 +84,15 @@ def _gates(report: Report) -> list[str]:
     if not report.verdicts:
         return []
     rows = [(verdict, _gate(verdict)) for verdict in report.verdicts]
+    note = [facts.NOT_CORRECTED] if len(rows) > 1 else []
     if len(rows) <= _WHOLE_TABLE:
-        return [_gate_table([row for _, row in rows], report)]
+        return [_gate_table([row for _, row in rows], report), *note]
     greens = [row for verdict, row in rows if verdict["passed"] and not is_unsure(verdict)]
     others = [row for verdict, row in rows if not verdict["passed"] or is_unsure(verdict)]
     blocks = [_gate_table(others, report)] if others else []
-    return blocks + ([_folded(f"{plural(len(greens), 'green gate')}", [_gate_table(greens, report)])] if greens else [])
+    if greens:
+        blocks.append(_folded(f"{plural(len(greens), 'green gate')}", [_gate_table(greens, report)]))
+    return blocks + note
 
 
 def _gate_table(rows: Sequence[Sequence[str]], report: Report) -> str:
@@ -98,7 +103,7 @@ def _gate_table(rows: Sequence[Sequence[str]], report: Report) -> str:
 
 def _gate(verdict: Mapping[str, Any]) -> list[str]:
     """The cells of a gate."""
-    bar, outcome = verdict["bar"], verdict["outcome"]
+    outcome = verdict["outcome"]
     if not verdict["passed"]:
         outcome = f"{outcome} (expected)" if verdict["expected"] else f"❌ **{outcome}**"
     elif is_unsure(verdict):
@@ -106,12 +111,14 @@ def _gate(verdict: Mapping[str, Any]) -> list[str]:
     if verdict["count"] > 1:
         outcome += f" ×{count(verdict['count'])}"
     bounded = verdict["lower"] is not None and verdict["upper"] is not None
+    allow = f"{figure(verdict, 'lower')} to {figure(verdict, 'upper')}" if bounded else "–"
+    asides = (facts.corrected(verdict), facts.churn(verdict), facts.seeds_text(verdict))
     support = count(verdict["support"])
     return [
         outcome,
         f"{code(verdict['gate'])}<br>{_test(verdict)}",
-        number(verdict["estimate"], bar),
-        f"{number(verdict['lower'], bar)} to {number(verdict['upper'], bar)}" if bounded else "–",
+        figure(verdict, "estimate"),
+        "<br>".join([allow, *(text(aside) for aside in asides if aside)]),
         support if verdict["hits"] is None else f"{count(verdict['hits'])} of {support}",
     ]
 
@@ -124,12 +131,27 @@ def _explanations(red: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the red gates say for themselves."""
     blocks = ["### Red gates"] if red else []
     for verdict in red[:_MOST_EXPLAINED]:
-        blocks.append(f"**{text(verdict['explanation'])}** \\\n{_test(verdict)}")
-        if verdict["notes"]:
-            blocks.append(_block(verdict["notes"]))
+        blocks += _explanation(verdict)
     if len(red) > _MOST_EXPLAINED:
         blocks.append(f"And {plural(len(red) - _MOST_EXPLAINED, 'more red gate')}: see report.html.")
     return blocks
+
+
+def _unsettled(unsure: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the green but unsure gates say of how many samples would settle them, folded away."""
+    known = [verdict for verdict in unsure if verdict.get("settle")]
+    if not known:
+        return []
+    inner = [block for verdict in known[:_MOST_EXPLAINED] for block in _explanation(verdict)]
+    if len(known) > _MOST_EXPLAINED:
+        inner.append(f"And {count(len(known) - _MOST_EXPLAINED)} more: see report.html.")
+    return [_folded(f"What would settle {plural(len(known), 'unsure gate')}", inner)]
+
+
+def _explanation(verdict: Mapping[str, Any]) -> list[str]:
+    blocks = [f"**{text(verdict['explanation'])}** \\\n{_test(verdict)}"]
+    lines = facts.lines(verdict)
+    return [*blocks, _block(lines)] if lines else blocks
 
 
 def _folded_all(title: str, noun: str, parts: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

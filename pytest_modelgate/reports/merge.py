@@ -117,7 +117,20 @@ def _with_outcome(row: Row, outcomes: Mapping[str, str], answer: str) -> Row:
     outcome = None if test is None else outcomes.get(test, NOT_FINISHED)
     did_not_fail = answer == "passed" if test is None else outcome in _DID_NOT_FAIL
     ending = {key: row.pop(key) for key in ("count", "evidence")}
-    return {**row, "test_outcome": outcome, "expected": not row["passed"] and did_not_fail, **ending}
+    settle = _settle(row)
+    return {**row, "settle": settle, "test_outcome": outcome, "expected": not row["passed"] and did_not_fail, **ending}
+
+
+def _settle(row: Row) -> list[str]:
+    """What would settle an `INCONCLUSIVE` row, worked out here and not in the tests; nothing where nobody can tell."""
+    from pytest_modelgate.gates.verdict import Verdict
+
+    if row["outcome"] != "INCONCLUSIVE":
+        return []
+    try:
+        return list(Verdict.from_dict(row).would_settle())
+    except Exception as error:  # whatever it is, the rest of the report must still be written
+        return [f"what would settle it could not be worked out: {type(error).__name__}: {error}"]
 
 
 def _evidence(

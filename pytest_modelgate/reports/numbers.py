@@ -54,6 +54,17 @@ def number(value: Number, *apart_from: Number, missing: str = MISSING) -> str:
     return f"{own:.{decimals}f}"
 
 
+def signed(value: Number, *apart_from: Number, missing: str = MISSING) -> str:
+    """A difference as text: as `number` writes it, with a plus where it is above 0.
+
+    >>> signed(0.01), signed(-0.2, 0.0), signed(0.0), signed(None)
+    ('+0.010', '-0.200', '0.000', '–')
+    """
+    text = number(value, *apart_from, missing=missing)
+    known = finite(value)
+    return f"+{text}" if known is not None and known > 0 else text
+
+
 def count(value: int) -> str:
     """A count with its thousands set apart.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_modelgate.reports.facts import confidence
-from pytest_modelgate.reports.numbers import count, number, percent
-from pytest_modelgate.reports.strip import strip
+from pytest_modelgate.reports.numbers import count, percent
+from pytest_modelgate.reports.strip import figure, strip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,12 @@ Style: TypeAlias = Literal["", "green", "red", "yellow", "bold"]
 _PLAIN: Style = ""
 _HEAD = ("test", "gate", "value", "outcome")
 _GAP = "  "
+_SCALES = {
+    "correlation": "correlations: -1 to 1",
+    "difference": "differences: centred on 0",
+    "error": "errors and losses: from 0 up",
+    "other": "others: scaled to their numbers",
+}
 _WIDEST_STRIP, _NARROWEST_STRIP = 20, 12
 
 
@@ -79,7 +85,7 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
             group = place
             lines.append((_keep_end(place, width, marks), ""))
         lines.append((line(test, gate, value, _strip_text(verdict, strips, marks), outcome), _style(verdict)))
-    return [*lines, ("", ""), *((part, _PLAIN) for part in _wrapped(_legend(report, marks), width))]
+    return [*lines, ("", ""), *((line, _PLAIN) for line in _legend(report, marks, width))]
 
 
 def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str, str]:
@@ -90,17 +96,22 @@ def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str,
         outcome += f" {marks.times}{count(verdict['count'])}"
     if verdict["expected"]:
         outcome += " (expected)"
-    value = number(verdict["estimate"], verdict["bar"], missing=marks.missing)
+    value = figure(verdict, "estimate", missing=marks.missing)
     return _printable(file, unicode), _printable(test, unicode), _printable(verdict["gate"], unicode), value, outcome
 
 
-def _legend(report: Report, marks: _Marks) -> str:
+def _legend(report: Report, marks: _Marks, width: int) -> list[str]:
+    """What the marks mean, and the scales that do not run from 0 to 1; as many of them on a line as fit."""
     sure = confidence(report)
     each_way = "" if sure is None else f" ({percent(sure)} each way)"
-    scales = {(one.lowest, one.highest) for one in map(strip, report.verdicts)} - {(0, 1)}
-    ends = "  (correlations: -1 to 1)" if (-1, 1) in scales else ""
-    ends += "  (losses: from 0 up)" if scales - {(-1, 1)} else ""
-    return f"{marks.estimate} estimate  {marks.span * 3} what the data allow{each_way}  {marks.bar} bar{ends}"
+    lines = [f"{marks.estimate} estimate  {marks.span * 3} what the data allow{each_way}  {marks.bar} bar"]
+    kinds = {strip(verdict).kind for verdict in report.verdicts}
+    for scale in (f"({text})" for kind, text in _SCALES.items() if kind in kinds):
+        if _columns(lines[-1] + _GAP + scale) <= width:
+            lines[-1] += _GAP + scale
+        else:
+            lines.append(scale)
+    return lines
 
 
 def _style(verdict: Mapping[str, Any]) -> Style:
@@ -188,8 +199,8 @@ def _keep_ends(text: str, width: int, marks: _Marks) -> str:
     """The text, shortened before its last two words where it is too wide: a gate ends in its sign and its bar."""
     if _columns(text) <= width:
         return text
-    words = text.rsplit(" ", 2)
-    tail = _end(f" {words[1]} {words[2]}" if len(words) == 3 else "", max(width - len(marks.ellipsis) - 6, 0))
+    words = text.rsplit(" ", 2)[1:]
+    tail = _end("".join(f" {word}" for word in words), max(width - len(marks.ellipsis) - 6, 0))
     head = _start(text, max(width - len(marks.ellipsis) - _columns(tail), 0))
     return _start(head + marks.ellipsis + tail, width)
 

@@ -10,7 +10,7 @@ __tracebackhide__ = True
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.evidence.collecting import check_log_probabilities
+from pytest_modelgate.evidence.outputs import check_log_probabilities
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.arrays import to_numpy, whole_numbers
 from pytest_modelgate.metrics.counting import check_range
@@ -75,7 +75,21 @@ class DeviceSink:
                 preds, ranks, flat = (to_numpy(part) for part in batch)
                 self._collector.add_decided(preds, ranks, flat, like_probabilities=like)
         if self._loss is not None and self._losses:
-            self._collector.add_mean_loss(self._loss.total(self._losses))
+            self._fetch_losses(self._loss)
+
+    def _fetch_losses(self, loss: Loss) -> None:
+        import torch
+
+        vectors, weights = [], []
+        for losses, weight, samples in self._losses:
+            if losses.ndim == 0:
+                self._collector.add_mean_loss(loss.of_batch(float(losses), samples))
+            else:
+                vectors.append(losses)
+                weights += [] if weight is None else [weight]
+        if vectors:
+            together = to_numpy(torch.cat(weights)) if weights else None
+            self._collector.add_loss(to_numpy(torch.cat(vectors)), together)
 
 
 def decide_many(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

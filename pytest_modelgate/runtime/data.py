@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 DEFAULT_BATCH = 256
+_SLICE = 1 << 15
 
 
 class Batches:
@@ -66,6 +67,26 @@ class Batches:
                 "a pair (inputs, targets) of tensors or arrays, or an iterable of such batches"
             )
 
+    def at_hand(self) -> Iterator[tuple[Any, torch.Tensor]]:
+        """All inputs and targets in large slices, where they are there as tensors; nothing where they are not.
+
+        What is worked out of them costs less than batch by batch.
+        """
+        from torch.utils.data import DataLoader, Subset, TensorDataset
+
+        whole = self._pair
+        dataset: Any = self._batches.dataset if isinstance(self._batches, DataLoader) else None
+        rows: Any = slice(None)
+        if isinstance(dataset, Subset):
+            dataset, rows = dataset.dataset, list(dataset.indices)
+        if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
+            whole = dataset.tensors[0][rows], dataset.tensors[1][rows]
+        if whole is None:
+            return
+        inputs, targets = whole
+        for start in range(0, len(targets), _SLICE):
+            yield _rows(inputs, slice(start, start + _SLICE)), targets[start : start + _SLICE]
+
     def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
         import torch
 
@@ -95,6 +116,29 @@ class Batches:
                 return
             joined = self._shuffle and size > 1 and samples - start - size == 1
             yield start, samples if joined else min(start + size, samples)
+
+
+def refuse_shuffled(data: Any, given: list[str]) -> None:
+    """An `EvidenceError` where a DataLoader may draw the samples in another order than that of what was given."""
+    from torch.utils.data import DataLoader
+
+    if given and isinstance(data, DataLoader) and not _in_order(data):
+        names = " and ".join(f"{name}=" for name in given)
+        raise EvidenceError(
+            f"{names} go with the samples in their order, and this DataLoader may draw them in another one: give it "
+            "shuffle=False and no sampler of your own, or give the data set itself"
+        )
+
+
+def _in_order(loader: Any) -> bool:
+    """Whether a DataLoader draws the samples in the order of its data set, as far as its type tells."""
+    from torch.utils.data import BatchSampler, IterableDataset, SequentialSampler
+
+    if isinstance(loader.dataset, IterableDataset):
+        return int(loader.num_workers) <= 1
+    batches = loader.batch_sampler  # may be the user's own: the loader's sampler is then not asked
+    sampler = loader.sampler if batches is None else getattr(batches, "sampler", None)
+    return isinstance(sampler, SequentialSampler) and (batches is None or type(batches) is BatchSampler)
 
 
 def move(inputs: Any, device: torch.device) -> Any:

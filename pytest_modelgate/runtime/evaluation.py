@@ -10,7 +10,7 @@ from pytest_modelgate.evidence.collecting import Collector
 from pytest_modelgate.exceptions import EvidenceError, at_the_caller
 from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.runtime.accelerator import DeviceSink
-from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dtype, move
+from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dtype, move, refuse_shuffled
 from pytest_modelgate.runtime.devices import device_of, resolve_device
 from pytest_modelgate.runtime.losses import Loss, read_loss
 from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed
@@ -38,6 +38,9 @@ def evaluate(
     labels: Sequence[Label] | None = None,
     device: str | torch.device | None = None,
     batch_size: int | None = None,
+    ids: Any = None,
+    groups: Any = None,
+    weights: Any = None,
     keep: str = "auto",
 ) -> Evaluation:
     """Run a model once over data, in evaluation mode and without gradients, and keep the evidence.
@@ -58,7 +61,11 @@ def evaluate(
         labels: the class names, in the order of the indices. Where they are integers, integer targets are names.
         device: where to run; default where the model is.
         batch_size: for a Dataset or a pair; default 256.
-        keep: "counts", "auto" (ranks, and scores of two classes) or "scores" (of many classes too).
+        ids: a name for each sample, in the order of the data: strings or whole numbers, [N]; or "content", which hashes
+            each input. A comparison with a baseline needs them.
+        groups: the group of each sample, such as its patient, [N]: samples of one group hang together.
+        weights: how much each sample counts, [N]: finite, none negative, not all zero.
+        keep: "counts", "auto" (ranks, losses, and scores of two classes) or "scores" (of many classes too).
 
     Raises:
         EvidenceError: data, outputs or targets that are empty, not finite, out of range, or do not fit together.
@@ -77,36 +84,64 @@ def evaluate(
         loss=None if read is None else read.name,
         log_probabilities=read is not None and read.kind == "nll_loss",
         model=type(module).__name__,
+        ids=ids,
+        groups=groups,
+        weights=weights,
     )
+    in_order = {"ids": None if collector.needs_content else ids, "groups": groups, "weights": weights}
+    refuse_shuffled(data, [name for name, each in in_order.items() if each is not None])
     home = device_of(module)
     place = home if device is None else resolve_device(device)
     read = None if read is None else read.on(place)
-    batches: Iterable[tuple[Any, torch.Tensor]] = Batches(
-        data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module)
-    )
+    source = Batches(data, batch_size=DEFAULT_BATCH if batch_size is None else batch_size, dtype=model_dtype(module))
+    batches: Iterable[tuple[Any, torch.Tensor]] = source
     if collector.named_by_integers:
         batches = ((inputs, torch.from_numpy(collector.encode_target(targets))) for inputs, targets in batches)
     with placed(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
+        identified = not collector.needs_content and _identified(collector, source.at_hand())
         if place.type == "cpu":
-            _run_on_cpu(module, batches, collector, read)
+            _run_on_cpu(module, batches, collector, read, identified)
         else:
             sink = DeviceSink(collector, read)
             for inputs, targets in batches:
+                if not identified:
+                    _identify(collector, inputs, targets)
                 sink.add(_checked(call(module, move(inputs, place))), targets, place)
             sink.finish()
     return collector.finish()
 
 
 def _run_on_cpu(
-    module: torch.nn.Module, batches: Iterable[tuple[Any, torch.Tensor]], collector: Collector, loss: Loss | None
+    module: torch.nn.Module,
+    batches: Iterable[tuple[Any, torch.Tensor]],
+    collector: Collector,
+    loss: Loss | None,
+    identified: bool,
 ) -> None:
     for inputs, targets in batches:
+        if not identified:
+            _identify(collector, inputs, targets)
         outputs = _checked(call(module, inputs))
         if loss is not None and collector.n == 0:
             loss.refuse_sum(outputs, targets)
         collector.add(to_numpy(outputs), to_numpy(targets))
         if loss is not None:
             loss.add_to(collector, outputs, loss.cast(outputs, targets))
+
+
+def _identified(collector: Collector, slices: Iterable[tuple[Any, torch.Tensor]]) -> bool:
+    """Whether the data are at hand and were told to the collector at once."""
+    told = False
+    for inputs, targets in slices:
+        _identify(collector, inputs, targets)
+        told = True
+    return told
+
+
+def _identify(collector: Collector, inputs: Any, targets: torch.Tensor) -> None:
+    """Tell the collector what a batch is known by, before a model may change its inputs in place."""
+    if targets.ndim and len(targets):
+        collector.add_inputs(inputs, to_numpy(targets) if targets.device.type == "cpu" else None)
 
 
 def _outputs(outputs: str | None, loss: Loss | None) -> str:
@@ -122,8 +157,6 @@ def _outputs(outputs: str | None, loss: Loss | None) -> str:
         raise EvidenceError(
             f"the loss {loss.name} takes {known}, but outputs={outputs!r}; give a loss that fits, or outputs={known!r}"
         )
-    if outputs == "values" and loss is None:
-        raise EvidenceError("outputs='values' without a loss leave nothing to measure; give loss=...")
     return outputs
 
 

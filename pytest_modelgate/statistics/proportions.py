@@ -5,16 +5,13 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import operator
-from typing import NamedTuple, SupportsIndex
+from typing import SupportsIndex
 
-from pytest_modelgate.exceptions import BarError, EvidenceError
+from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.statistics.interval import Interval, check_level
 
-
-class Interval(NamedTuple):
-    """Two one-sided bounds: the truth is below `lower`, or above `upper`, each in at most `1 - confidence` of cases."""
-
-    lower: float
-    upper: float
+MOST_TRIALS = 1e10
+"""More trials are taken for so many, which makes bounds wider: the inverse beta function fails from 1e12 on."""
 
 
 def clopper_pearson(hits: SupportsIndex, trials: SupportsIndex, confidence: float = 0.95) -> Interval:
@@ -31,12 +28,14 @@ def clopper_pearson(hits: SupportsIndex, trials: SupportsIndex, confidence: floa
     '0.071 to 0.187'
     """
     hits, trials = _checked(hits, trials)
-    if not 0.0 < confidence < 1.0:
-        raise BarError(f"confidence must lie between 0 and 1, such as 0.95, not {confidence!r}")
+    check_level(confidence)
     from scipy.special import betaincinv
 
-    lower = float(betaincinv(hits, trials - hits + 1, 1.0 - confidence)) if hits > 0 else 0.0
-    upper = float(betaincinv(hits + 1, trials - hits, confidence)) if hits < trials else 1.0
+    found, missed = float(hits), float(trials - hits)
+    if trials > MOST_TRIALS:
+        found, missed = found * (MOST_TRIALS / trials), missed * (MOST_TRIALS / trials)
+    lower = float(betaincinv(found, missed + 1.0, 1.0 - confidence)) if hits > 0 else 0.0
+    upper = float(betaincinv(found + 1.0, missed, confidence)) if hits < trials else 1.0
     return Interval(lower, upper)
 
 
@@ -74,31 +73,6 @@ def tail_at_most(hits: SupportsIndex, trials: SupportsIndex, p: float) -> float:
     from scipy.special import betaincc
 
     return float(betaincc(hits + 1, trials - hits, p))
-
-
-def mcnemar_mid_p(losses: SupportsIndex, wins: SupportsIndex) -> float:
-    """One-sided mid-p of McNemar's test: small where the losses outnumber the wins by more than chance explains.
-
-    P(X > losses) + P(X = losses) / 2 for X of the binomial distribution with losses + wins trials and p = 1/2.
-    Source: Fagerland, Lydersen and Laake (2013). Without any pair that differs it is 1/2.
-
-    Args:
-        losses: pairs that only the reference got right.
-        wins: pairs that only the candidate got right.
-
-    Raises:
-        EvidenceError: where a count is negative.
-
-    >>> mcnemar_mid_p(0, 0), mcnemar_mid_p(2, 0)
-    (0.5, 0.125)
-    """
-    losses, wins = operator.index(losses), operator.index(wins)
-    if losses < 0 or wins < 0:
-        raise EvidenceError(f"counts of pairs must not be negative: {losses} losses, {wins} wins")
-    trials = losses + wins
-    at_least = tail_at_least(losses, trials, 0.5)
-    more = tail_at_least(losses + 1, trials, 0.5) if losses < trials else 0.0
-    return (at_least + more) / 2
 
 
 def _checked(hits: SupportsIndex, trials: SupportsIndex) -> tuple[int, int]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import doctest
 import importlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 # A run inside this process takes out of `sys.modules` what it brought in, and these cannot be imported twice.
@@ -136,28 +135,47 @@ def test_the_table_of_metrics_is_the_registry() -> None:
 
 
 def metric_row(metric: Metric) -> str:
-    """A metric's row, from its entry and from what it really gives on three classes."""
+    """A metric's row, from its entry."""
     takes = [f"`{name}`" for name in metric.parameters]
-    takes += ["`label`"] if metric.needs in ("counts", "scores") else []
+    takes += ["`label`"] if metric.of_a_class else []
     takes += [f"`average` ({', '.join(metric.averages)})"] if metric.averages else []
-    spans = {(0, 1): "0 to 1", (-1, 1): "-1 to 1"}
-    span = spans.get((metric.lowest, metric.highest), "any number")
-    return f"| `{metric.name}` | {metric.formula} | {span} | {', '.join(takes) or 'nothing'} | {bounds(metric)} |"
-
-
-def bounds(metric: Metric) -> str:
-    logits = np.random.default_rng(0).normal(size=(60, 3))
-    predictions = Evaluation.from_predictions(target=np.arange(60) % 3, preds=logits, outputs="logits")
-    if metric.needs not in ("counts", "ranks"):
-        return "no"
-    asked: list[dict[str, Any]] = [{"label": 1}, {"average": "micro"}] if metric.averages else [{}]
-    parameters = {"k": 2} if "k" in metric.parameters else {}
-    has = [predictions.measure(metric.name, **arguments, **parameters).hits is not None for arguments in asked]
-    if len(has) == 1:
-        return "yes" if has[0] else "no"
-    return {(True, True): "of one class, and micro", (True, False): "of one class", (False, True): "micro only"}.get(
-        tuple(has), "no"
+    ends = [f"{end:g}" if math.isfinite(end) else None for end in (metric.lowest, metric.highest)]
+    span = {(None, None): "any number", ("0", None): "0 up", (None, "1"): "up to 1"}.get(
+        (ends[0], ends[1]), f"{ends[0]} to {ends[1]}"
     )
+    return f"| `{metric.name}` | {metric.formula} | {span} | {', '.join(takes) or 'nothing'} | {metric.bounded_by} |"
+
+
+def rates(text: str) -> list[tuple[str, list[float]]]:
+    """The rows of a table of error rates: what, and the mean and worst of false PASS and of false FAIL, in percent."""
+    rows = re.findall(
+        r"^\| ([^|]+) \| [^|]+ \| \d+[^|]* \| ([\d.]+), ([\d.]+) \| ([\d.]+), ([\d.]+) \|$", text, re.MULTILINE
+    )
+    return [(what, list(map(float, found))) for what, *found in rows]
+
+
+def test_the_error_rates_are_those_that_are_promised() -> None:
+    """Proportions, F1 and anytime bounds at most 5%; the others near it, and named where they are not."""
+    used, wrong = (rates(part) for part in between("rates").split("And what verdicts do not use"))
+    assert len(used) > 30
+    assert len(wrong) > 15
+    for what, (mean_pass, worst_pass, mean_fail, worst_fail) in used:
+        exact = what in ("recall, precision, accuracy", "f1", "accuracy, anytime")
+        assert max(mean_pass, mean_fail) <= (5.0 if exact else 8.0), what
+        assert max(worst_pass, worst_fail) <= (5.0 if exact else 12.0), what
+    for what, (_, worst_pass, _, worst_fail) in wrong:
+        assert max(worst_pass, worst_fail) > 6.5, what
+    told = " ".join(what for what, _ in used)
+    for name in (
+        "mcc",
+        "cohen kappa",
+        "balanced accuracy",
+        "fbeta",
+        "roc auc",
+        "average precision",
+        "calibration error",
+    ):
+        assert name in told
 
 
 def test_the_versions_are_those_of_the_package() -> None:

@@ -124,7 +124,7 @@ def test_everything_is_recorded_in_the_order_of_collection(pytester: pytest.Pyte
     write(pytester, ORDERED, test_another="def test_z():\n    mg.assert_f1_at_least(GOOD, 0.9)\n")
     pytester.runpytest("--modelgate-report", "-p", "no:randomly")
     assert gates(read()) == [
-        ("test_z", "f1[fraud] >= 0.9", "INCONCLUSIVE", False),
+        ("test_z", "f1[fraud] >= 0.9", "PASS", False),
         ("test_a", "recall[fraud] >= 0.9", "PASS", False),
         ("test_a", "precision[fraud] >= 0.9", "PASS", False),
         ("test_b[0.5]", "recall[ok] >= 0.5", "PASS", False),
@@ -134,6 +134,63 @@ def test_everything_is_recorded_in_the_order_of_collection(pytester: pytest.Pyte
         ("test_e", "beats_majority_class", "INCONCLUSIVE", True),
     ]
     assert [len(evaluation["tests"]) for evaluation in read()["evaluations"]] == [2, 5]
+
+
+KINDS = """
+import numpy as np
+
+def evaluated(seed):
+    random = np.random.default_rng(seed)
+    target = np.arange(200) % 4 == 0
+    preds = np.where(random.random(200) < 0.85, target, ~target).astype(int)
+    return mg.Evaluation.from_predictions(
+        target=target.astype(int), preds=preds, outputs="labels", labels=("ok", "fraud"), ids=range(200))
+
+def test_baseline():
+    mg.assert_no_regression(evaluated(0), evaluated(1), "recall", margin=0.01)
+
+def test_seeds():
+    mg.assert_over_seeds([evaluated(seed) for seed in range(3)], mg.Gate("recall", at_least=0.5))
+
+def test_classes():
+    mg.assert_every_class_recall_at_least(evaluated(0), 0.5)
+
+def test_unsure():
+    mg.assert_recall_at_least(evaluated(0), 0.8, if_unsure="warn")
+
+def test_own():
+    share = mg.custom_metric(lambda table: 3 * table[1, 1] - 100, name="a <gain> | of mine")
+    mg.assert_metric(evaluated(0), share, at_least=-100)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+def test_every_kind_of_verdict_reaches_every_report(pytester: pytest.Pytester, options: list[str]) -> None:
+    if options:
+        pytest.importorskip("xdist")
+    write(pytester, KINDS)
+    result = pytester.runpytest_subprocess(
+        "--modelgate-report", "-p", "no:cacheprovider", "-W", "ignore::pytest_modelgate.ModelgateWarning", *options
+    )
+    result.assert_outcomes(passed=5)
+    rows = {v["test"].partition("::")[2]: v for v in read()["verdicts"]}
+    assert read()["schema"] == 1
+    assert rows["test_baseline"]["details"]["of"] == 200
+    assert [name.partition(" ")[0] for name in rows["test_seeds"]["details"]] == ["seed"] * 3
+    assert rows["test_classes"]["family"] == "Holm over 2 classes"
+    assert rows["test_unsure"]["outcome"] == "INCONCLUSIVE"
+    assert any("80% of cases" in line for line in rows["test_unsure"]["settle"])
+    assert rows["test_classes"]["settle"] == []
+
+    markdown = Path("modelgate-report/report.md").read_text("utf-8")
+    html = Path("modelgate-report/report.html").read_text("utf-8")
+    for text in (markdown, html):
+        assert "corrected for 2 classes (Holm)" in text
+        assert "seeds: 0." in text
+        assert " of 200 decisions changed: " in text
+        assert "80% of cases" in text
+        assert "<gain>" not in text.replace("`a <gain>", "")
+    result.stdout.fnmatch_lines(["(differences: centred on 0)  (others: scaled to their numbers)"])
 
 
 def test_a_run_that_fails(pytester: pytest.Pytester) -> None:

@@ -53,6 +53,7 @@ def modules(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> objec
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(WATCH, "utf-8")
     monkeypatch.setenv("MODULES_DIR", str(folder))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # where these tests run on workers themselves
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(LAST)

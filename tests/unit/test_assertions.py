@@ -32,8 +32,8 @@ class Listener:
         self.confidence, self.if_unsure = confidence, if_unsure
         self.verdicts: list[mg.Verdict] = []
 
-    def verdict(self, verdict: mg.Verdict, evidence: mg.Evaluation) -> None:
-        assert isinstance(evidence, mg.Evaluation)
+    def verdict(self, verdict: mg.Verdict, *evidence: mg.Evaluation) -> None:
+        assert all(isinstance(one, mg.Evaluation) for one in evidence)
         self.verdicts.append(verdict)
 
     def evaluation(self, evaluation: mg.Evaluation) -> None: ...
@@ -185,9 +185,95 @@ def test_a_red_verdict_is_recorded_before_it_is_raised(heard: Listener) -> None:
 
 def test_every_helper_is_an_assertion_of_one_signature() -> None:
     names = [name for name in mg.__all__ if name.startswith("assert_")]
-    assert len(names) == 13
+    assert len(names) == 16
     for name in names:
         helper = getattr(mg, name)
         assert callable(helper)
         assert helper.__name__ == name
-        assert next(iter(inspect.signature(helper).parameters)) == "evidence"
+        first = "evaluations" if name == "assert_over_seeds" else "evidence"
+        assert next(iter(inspect.signature(helper).parameters)) == first
+
+
+IDS = range(len(TARGET))
+CANDIDATE = mg.Evaluation.from_predictions(target=TARGET, preds=1 - PROBABILITIES, outputs="probabilities", ids=IDS)
+BASELINE = mg.Evaluation.from_predictions(target=TARGET, preds=PROBABILITIES, outputs="probabilities", ids=IDS)
+RED = [
+    lambda: mg.assert_metric(RARE, "recall", at_least=0.9),
+    lambda: mg.assert_recall_at_least(RARE, 0.9),
+    lambda: mg.assert_beats_majority_class(RARE),
+    lambda: mg.assert_every_class_recall_at_least(RARE, 0.9),
+    lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy"),
+    lambda: mg.assert_over_seeds([RARE] * 3, mg.Gate("recall", at_least=0.9)),
+]
+WRONG = [
+    lambda: mg.assert_metric(RARE, "recal", at_least=0.9),
+    lambda: mg.assert_recall_at_least(RARE, 90),
+    lambda: mg.assert_beats_majority_class(None),
+    lambda: mg.assert_every_class_recall_at_least(RARE, 90),
+    lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy", 5),
+    lambda: mg.assert_over_seeds([RARE] * 2, mg.Gate("recall", at_least=0.9)),
+]
+KINDS = ["assert_metric", "helper", "majority", "every class", "no regression", "over seeds"]
+
+
+@pytest.mark.parametrize("call", [*RED, *WRONG], ids=[*(f"red {k}" for k in KINDS), *(f"wrong {k}" for k in KINDS)])
+def test_tracebacks_end_at_the_callers_line(call: Any) -> None:
+    """What pytest shows: the frames that do not hide themselves."""
+    with pytest.raises((mg.GateFailure, mg.ModelgateError)) as caught:
+        call()
+    shown = caught.traceback.filter(caught)
+    assert [str(entry.path) for entry in shown] == [__file__] * 2
+    assert shown[-1].lineno + 1 == inspect.getsourcelines(call)[1]
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("call", RED, ids=KINDS)
+def test_a_failure_carries_its_verdict(heard: Listener, call: Any) -> None:
+    with pytest.raises(mg.GateFailure) as caught:
+        call()
+    assert heard.verdicts == [caught.value.verdict]
+    assert not caught.value.verdict.passed
+    assert str(caught.value) == str(caught.value.verdict)
+
+
+@pytest.mark.parametrize("call", WRONG, ids=KINDS)
+def test_wrong_use_of_each_helper_records_nothing(heard: Listener, call: Any) -> None:
+    with pytest.raises(mg.ModelgateError):
+        call()
+    assert heard.verdicts == []
+
+
+def test_the_listener_says_what_a_comparison_does_not(heard: Listener) -> None:
+    heard.confidence, heard.if_unsure = 0.9, "fail"
+    with pytest.raises(mg.GateFailure) as caught:
+        mg.assert_no_regression(BASELINE, BASELINE, "accuracy")
+    assert (caught.value.verdict.confidence, caught.value.verdict.if_unsure) == (0.9, "fail")
+    assert mg.assert_no_regression(BASELINE, BASELINE, "accuracy", if_unsure="estimate").passed
+
+
+def test_threads_reach_the_listener(heard: Listener) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda bar: mg.assert_recall_at_least(EVALUATION, bar / 100), range(1, 41))]
+    assert len(heard.verdicts) == len(found) == 40
+
+
+def test_what_the_listener_says_is_warned_of_at_the_callers_line(heard: Listener, monkeypatch: Any) -> None:
+    monkeypatch.setattr(heard, "verdict", lambda verdict, *evidence: "judged too often")
+    calls: list[Any] = [
+        lambda: mg.assert_recall_at_least(EVALUATION, 0.1),
+        lambda: mg.assert_metric(EVALUATION, "mcc", at_least=0.1),
+        lambda: mg.assert_no_regression(BASELINE, CANDIDATE, "accuracy"),
+        lambda: mg.assert_over_seeds([EVALUATION] * 3, mg.Gate("recall", at_least=0.1)),
+    ]
+    for call in calls:
+        with pytest.warns(mg.ModelgateWarning, match="judged too often") as caught:
+            call()
+        assert (caught[0].filename, caught[0].lineno) == (__file__, inspect.getsourcelines(call)[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(mg.ModelgateWarning):
+            calls[0]()
+        with pytest.raises(mg.GateFailure):  # a red gate goes first
+            RED[0]()

@@ -16,11 +16,13 @@ NAMES = re.findall(
     r"\w+",
     """
     BarError BeatsMajorityClass CheckpointError ConfusionMatrix DeviceError Evaluation EveryClassRecall EvidenceError
-    Gate GateFailure History MetricError ModelgateError ModelgateWarning Outcome Run TrainedModel TrainingError Verdict
+    Gate GateFailure History MetricError ModelgateError ModelgateWarning NoRegression Outcome OverSeeds Resolution Run
+    TrainedModel TrainingError Verdict
     assert_accuracy_at_least assert_average_precision_at_least assert_balanced_accuracy_at_least
-    assert_beats_majority_class assert_every_class_recall_at_least assert_f1_at_least assert_loss_at_most
-    assert_mcc_at_least assert_metric assert_precision_at_least assert_recall_at_least assert_roc_auc_at_least
-    assert_specificity_at_least evaluate load_model train_model
+    assert_beats_majority_class assert_calibration_error_at_most assert_every_class_recall_at_least assert_f1_at_least
+    assert_loss_at_most assert_mcc_at_least assert_metric assert_no_regression assert_over_seeds
+    assert_precision_at_least assert_recall_at_least assert_roc_auc_at_least assert_specificity_at_least
+    custom_metric evaluate load_model plan_sample_size train_model what_can_be_told
 """,
 )
 
@@ -108,6 +110,30 @@ assert mg.assert_recall_at_least(matrix, 0.9).passed
 mg.Evaluation.from_predictions(target=[0, 1], preds=[0.2, 0.9], outputs="probabilities")
 import torch
 mg.evaluate(torch.nn.Identity(), (torch.tensor([-1.0, 2.0]), torch.tensor([0, 1])), outputs="logits")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_no_verdict_imports_scipy_stats() -> None:
+    """It takes longer to import than most tests take; special functions are enough."""
+    code = """
+import sys
+import pytest_modelgate as mg
+from pytest_modelgate.metrics.registry import METRICS
+asked = {"target": [0, 1] * 40, "ids": range(80), "groups": [i // 4 for i in range(80)]}
+two = mg.Evaluation.from_predictions(preds=[i / 79 for i in range(80)], outputs="probabilities", **asked)
+values = mg.Evaluation.from_predictions(preds=[i / 79 for i in range(80)], outputs="values", **asked)
+for metric in METRICS.values():
+    if metric.name not in ("loss", "top_k_accuracy"):
+        evidence = values if metric.needs == "errors" else two
+        bar = {"at_least" if metric.higher_is_better else "at_most": 0.5}
+        str(mg.Gate(metric.name, **bar, allow_vacuous=True).check(evidence))
+str(mg.NoRegression("recall").check(two, two))
+str(mg.OverSeeds(mg.Gate("recall", at_least=0.5)).check([two] * 3))
+str(mg.BeatsMajorityClass().check(two)), str(mg.EveryClassRecall(0.5).check(two))
+mg.plan_sample_size("recall", 0.9, 0.95), mg.what_can_be_told(two, 0.9)
+assert "scipy.special" in sys.modules and "scipy.stats" not in sys.modules
+assert not {"torch", "sklearn", "pandas"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 

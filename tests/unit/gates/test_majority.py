@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_modelgate import BarError, BeatsMajorityClass, ConfusionMatrix, EveryClassRecall, Gate, Outcome
-from pytest_modelgate.statistics.proportions import mcnemar_mid_p
+from pytest_modelgate.statistics.paired import mcnemar_mid_p
 
 RARE = ConfusionMatrix([[4892, 8], [88, 12]], labels=("ok", "fraud"))
 

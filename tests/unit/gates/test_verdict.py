@@ -72,7 +72,8 @@ def test_the_keys_of_a_verdict() -> None:
     verdict = Gate("recall", at_least=0.9).check(ConfusionMatrix([[9, 1], [2, 8]]))
     assert set(verdict.to_dict()) == {
         "gate", "metric", "label", "average", "slice", "outcome", "passed", "estimate", "lower", "upper", "hits",
-        "support", "bar", "direction", "confidence", "if_unsure", "method", "explanation", "notes", "parameters",
+        "support", "bar", "direction", "confidence", "if_unsure", "method", "explanation", "family", "details",
+        "notes", "parameters",
     }  # fmt: skip
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from pytest_modelgate.exceptions import MetricError
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
+from pytest_modelgate.metrics.forecasts import Forecasts
 from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.metrics.measurement import Measurement
 from pytest_modelgate.metrics.ranking import RankCounts, Scores
 from pytest_modelgate.metrics.registry import METRICS, get_metric, measure
+from pytest_modelgate.metrics.samples import Samples
 
 FRAUD = ConfusionMatrix([[4892, 8], [88, 12]], labels=("ok", "fraud"))
 PETS = ConfusionMatrix([[5, 1, 0], [2, 6, 0], [0, 3, 1]], labels=("cat", "dog", "eel"))
@@ -36,6 +38,13 @@ NAMES = [
     "top_k_accuracy",
     "roc_auc",
     "average_precision",
+    "calibration_error",
+    "brier",
+    "log_loss",
+    "mae",
+    "rmse",
+    "r2",
+    "median_error",
     "loss",
 ]
 
@@ -49,7 +58,8 @@ class TestEntries:
         assert metric.title
         assert metric.formula
         assert metric.lowest < metric.highest
-        assert metric.needs in ("counts", "ranks", "scores", "loss")
+        assert metric.needs in ("counts", "ranks", "scores", "forecasts", "errors", "loss")
+        assert metric.bounded_by
         assert METRICS[metric.name] is metric
 
     def test_no_synonym_stands_twice_or_is_a_name(self):
@@ -65,6 +75,14 @@ class TestEntries:
             "counts": (ConfusionMatrix(perfect), ConfusionMatrix(hopeless)),
             "ranks": (RankCounts([9, 0]), RankCounts([0, 9])),
             "scores": (Scores([0.0, 1.0], [0, 1]), Scores([1.0, 0.0], [0, 1])),
+            "forecasts": (
+                Forecasts.from_scores(Scores([0.0, 1.0] * 2, [0, 1] * 2), "probabilities"),
+                Forecasts.from_scores(Scores([1.0, 0.0] * 2, [0, 1] * 2), "probabilities"),
+            ),
+            "errors": (
+                Samples(actual=np.array([1.0, 2.0]), predicted=np.array([1.0, 2.0])),
+                Samples(actual=np.array([1.0, 2.0]), predicted=np.array([2.0, 1.0])),
+            ),
         }[metric.needs]
         parameters = {"k": 1} if "k" in metric.parameters else {}
         better, worse = (measure(name, source, parameters=parameters).value for source in (good, bad))
@@ -188,7 +206,6 @@ class TestMeasurements:
         ("name", "support"),
         [
             ("f1", 108),
-            ("jaccard", 108),
             ("fbeta", 108),
             ("mcc", 5000),
             ("cohen_kappa", 5000),
@@ -218,7 +235,8 @@ class TestMeasurements:
     def test_averages_over_classes(self):
         recalls = [5 / 6, 6 / 8, 1 / 4]
         assert measure("recall", PETS, average="macro") == Measurement(pytest.approx(sum(recalls) / 3), 18)
-        assert measure("recall", PETS, average="weighted") == Measurement(12 / 18, 18)
+        assert measure("recall", PETS, average="weighted") == Measurement(12 / 18, 18, 12)
+        assert measure("precision", PETS, average="weighted").hits is None
 
     def test_top_k(self):
         assert measure("top_k_accuracy", RANKS, parameters={"k": 2}) == Measurement(0.9, 10, 9)
@@ -324,3 +342,57 @@ class TestSources:
     def test_labels_that_do_not_fit(self):
         with pytest.raises(MetricError, match="3 labels for scores of 2 classes"):
             measure("roc_auc", SCORES, labels=("a", "b", "c"))
+
+
+class TestErrors:
+    ROWS = Samples(actual=np.array([3.0, -0.5, 2.0, 7.0]), predicted=np.array([2.5, 0.0, 2.0, 8.0]))
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("mae", 0.5), ("rmse", 0.6123724356957945), ("r2", 0.948608137045), ("median_error", 0.5)]
+    )
+    def test_values_as_in_scikit_learns_documentation(self, name, value):
+        assert measure(name, self.ROWS).value == pytest.approx(value)
+        assert measure(name, self.ROWS).support == 4
+
+    @pytest.mark.parametrize("name", ["mae", "rmse", "r2", "median_error"])
+    def test_no_samples_are_undefined(self, name):
+        empty = Samples(actual=np.zeros(0), predicted=np.zeros(0))
+        assert measure(name, empty) == Measurement(None, 0, cause="no samples")
+
+    def test_r2_of_equal_targets_is_undefined(self):
+        found = measure("r2", Samples(actual=np.ones(9), predicted=np.arange(9.0)))
+        assert found.value is None
+        assert found.cause == "all actual values are alike"
+
+    @pytest.mark.parametrize("name", ["mae", "rmse"])
+    @pytest.mark.parametrize("largest", [0, -1.0, math.inf, math.nan, "1", True])
+    def test_a_greatest_error_that_is_none(self, name, largest):
+        with pytest.raises(MetricError, match="above 0"):
+            measure(name, self.ROWS, parameters={"max_error": largest})
+
+    def test_other_evidence_is_refused(self):
+        with pytest.raises(MetricError, match="true and predicted values"):
+            measure("mae", FRAUD)
+
+
+class TestForecasts:
+    FORECASTS = Forecasts.from_scores(SCORES, "probabilities")
+
+    def test_values(self):
+        assert measure("brier", self.FORECASTS).value == pytest.approx((0.01 + 0.16 + 0.65**2 + 0.04) / 4)
+        losses = -np.log([0.9, 0.6, 0.35, 0.8])
+        assert measure("log_loss", self.FORECASTS).value == pytest.approx(losses.mean())
+
+    @pytest.mark.parametrize("name", ["brier", "log_loss", "calibration_error"])
+    def test_no_samples_are_undefined(self, name):
+        none = Forecasts(np.zeros(0), np.zeros(0, int), np.zeros(0))
+        assert measure(name, none).value is None
+
+    @pytest.mark.parametrize("bins", [0, 1001, 2.5, True, "15"])
+    def test_bins_that_are_none(self, bins):
+        with pytest.raises(MetricError, match="whole number from 1 to 1,000"):
+            measure("calibration_error", self.FORECASTS, parameters={"bins": bins})
+
+    def test_log_loss_is_of_all_classes_at_once(self):
+        with pytest.raises(MetricError, match="takes no label"):
+            measure("log_loss", self.FORECASTS, label=1)

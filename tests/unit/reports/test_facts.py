@@ -78,3 +78,58 @@ def test_a_training_without_epochs_has_no_values(make: SimpleNamespace) -> None:
     assert facts.courses(row) == []
     assert facts.history_title(row) == "training"
     assert facts.history_facts(row) == [("epochs", "0"), ("threads", "2")]
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [
+        (None, ""),
+        ("Holm over 10 classes", "corrected for 10 classes (Holm)"),
+        ("Holm over 3 slices of 'age'", "corrected for 3 slices of 'age' (Holm)"),
+        ("by hand", "corrected: by hand"),
+    ],
+)
+def test_a_correction_is_told_in_words(make: SimpleNamespace, family: str | None, words: str) -> None:
+    assert facts.corrected(make.verdict(family=family)) == words
+    older = make.verdict()
+    del older["family"]
+    assert facts.corrected(older) == ""
+
+
+def test_the_method_does_not_say_the_correction_again(make: SimpleNamespace) -> None:
+    family = "Holm over 10 classes"
+    assert facts.method(make.verdict(method=f"Clopper-Pearson, {family}", family=family)) == "Clopper-Pearson"
+    assert facts.method(make.verdict(method="Clopper-Pearson, approximate")) == "Clopper-Pearson, approximate"
+    assert facts.method(make.verdict()) == ""
+
+
+def test_the_seeds_are_listed(make: SimpleNamespace) -> None:
+    details = tuple((f"seed {index}", 0.5 + index / 1000) for index in range(23))
+    gate = "over_seeds(recall >= 0.9)"
+
+    assert facts.seeds_text(make.verdict(gate=gate, details=details[:3])) == "seeds: 0.500, 0.501, 0.502"
+    assert facts.seeds_text(make.verdict(gate=gate, details=details)).endswith(", 0.519 and 3 more")
+    assert facts.seeds_text(make.verdict(details=details)) == ""
+    assert facts.seeds_text(make.verdict(gate=gate)) == ""
+
+
+CHURN = "36 of 400 decisions changed: 20 fixes, 16 breaks"
+
+
+def test_the_churn_is_told_as_the_notes_tell_it(make: SimpleNamespace) -> None:
+    changes: dict[str, object] = {"gate": "no_regression(recall, margin=0)", "notes": ("the data allow", CHURN)}
+    assert facts.churn(make.verdict(details=(("changed", 36), ("of", 400)), **changes)) == CHURN
+    assert facts.churn(make.verdict(**changes)) == ""
+    assert facts.churn(make.verdict(notes=("something else",), details=(("changed", 1),))) == ""
+
+
+def test_what_would_settle_a_verdict_stands_after_its_notes(make: SimpleNamespace) -> None:
+    assert facts.lines({**make.verdict(notes=("one", "two")), "settle": ["three"]}) == ["one", "two", "three"]
+    assert facts.lines(make.verdict(notes=("one",))) == ["one"]
+
+
+def test_tables_are_told_from_sentences(make: SimpleNamespace) -> None:
+    table = ["     predicted a   predicted b", "actual a   1   2"]
+    row = {**make.verdict(notes=("one", *table, "two")), "settle": ["three"]}
+    assert facts.parts(row) == [(False, ["one"]), (True, table), (False, ["two", "three"])]
+    assert facts.parts(make.verdict()) == []

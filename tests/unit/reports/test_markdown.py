@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelgate.gates.verdict import Outcome
 from pytest_modelgate.reports.markdown import code, render, text
+from pytest_modelgate.reports.report import Report
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
-
-    from pytest_modelgate.reports.report import Report
 
 
 def outside_code(markdown: str) -> str:
@@ -97,7 +96,7 @@ def test_of_very_many_gates_the_green_ones_are_folded(make: SimpleNamespace) -> 
 def test_folds_are_closed_and_stand_apart(report: Report) -> None:
     """Within a fold Markdown is read only after an empty line."""
     markdown = render(report)
-    assert markdown.count("<details>") == markdown.count("</details>") == 7 + 3 + 1
+    assert markdown.count("<details>") == markdown.count("</details>") == 7 + 3 + 1 + 1
     assert all(f"</summary>{rest}".startswith("</summary>\n\n") for rest in markdown.split("</summary>")[1:])
 
 
@@ -111,3 +110,71 @@ def test_no_name_at_all_is_no_empty_code_span() -> None:
 
 def test_a_run_without_gates_renders(make: SimpleNamespace) -> None:
     assert render(make.build([])) == "## Passed, but no gate was judged.\n\n0 tests · 0 gates\n"
+
+
+def one(make: SimpleNamespace, verdict: dict[str, Any], outcome: str = "passed") -> str:
+    """The report of a run of one gate."""
+    return render(make.build([make.entry("t", "verdict", verdict)], outcomes={"t": outcome}))
+
+
+def test_what_would_settle_an_unsure_gate_is_folded_away_with_its_notes(make: SimpleNamespace) -> None:
+    verdict = make.verdict(
+        outcome=Outcome.INCONCLUSIVE, passed=True, lower=0.871, upper=0.982, hits=95, notes=("the data allow",)
+    )
+    markdown = one(make, verdict)
+    fold = markdown[markdown.index("<details><summary>What would settle 1 unsure gate</summary>") :]
+
+    assert "```text\nthe data allow\nroughly " in fold
+    assert " in 80% of cases" in fold
+    assert "What would settle" not in one(make, verdict | {"outcome": "PASS"})
+    assert "What would settle" not in one(make, verdict | {"lower": None})
+
+
+def test_what_would_settle_a_red_gate_stands_with_its_reasons(make: SimpleNamespace) -> None:
+    verdict = make.verdict("recall", 0.88, outcome=Outcome.INCONCLUSIVE, lower=0.8, upper=0.93, notes=("a note",))
+    markdown = one(make, verdict, "failed")
+
+    assert "What would settle" not in markdown
+    assert " in 80% of cases" in markdown[markdown.index("### Red gates") :]
+
+
+def test_of_very_many_unsure_gates_the_rest_is_counted(make: SimpleNamespace) -> None:
+    verdict = make.verdict(outcome=Outcome.INCONCLUSIVE, passed=True, lower=0.871, upper=0.982, hits=95)
+    entries = [make.entry(f"t{index}", "verdict", verdict) for index in range(60)]
+    markdown = render(make.build(entries))
+    assert "What would settle 60 unsure gates" in markdown
+    assert markdown.count("**INCONCLUSIVE: ") == 50
+    assert "\nAnd 10 more: see report.html.\n" in markdown
+
+
+def test_a_difference_has_its_sign_and_its_churn(make: SimpleNamespace) -> None:
+    churn = "36 of 400 decisions changed: 20 fixes, 16 breaks"
+    verdict = make.verdict(
+        "recall", 0.01, lower=-0.016, upper=0.036, bar=0.0, gate="no_regression(recall, margin=0)", support=400,
+        notes=("the data allow", churn), details=(("changed", 36),),
+    )  # fmt: skip
+    assert f"| +0.010 | -0.016 to +0.036<br>{churn} | 400 |" in one(make, verdict)
+
+
+def test_a_row_says_for_how_many_it_was_corrected_and_what_each_seed_had(make: SimpleNamespace) -> None:
+    verdict = make.verdict(lower=0.91, upper=0.98, family="Holm over 10 classes")
+    assert "| 0.910 to 0.980<br>corrected for 10 classes (Holm) |" in one(make, verdict)
+    verdict = make.verdict(gate="over_seeds(recall >= 0.9)", details=(("seed 0", 0.93), ("seed 1", 0.97)))
+    assert "| –<br>seeds: 0.930, 0.970 |" in one(make, verdict)
+
+
+def test_gates_by_hand_are_said_not_to_be_corrected(make: SimpleNamespace) -> None:
+    sentence = "their error rates are not corrected for their number"
+    entries = [make.entry("t", "verdict", make.verdict(), sequence=index) for index in range(150)]
+
+    assert sentence not in render(make.build(entries[:1]))
+    assert render(make.build(entries[:2])).count(sentence) == 1
+    assert render(make.build(entries)).count(sentence) == 1
+
+
+def test_a_report_without_the_newer_keys_renders(make: SimpleNamespace) -> None:
+    report = make.build([make.entry("t", "verdict", make.verdict(outcome=Outcome.INCONCLUSIVE, passed=True))])
+    older = report.to_dict()
+    for key in ("settle", "family", "details"):
+        del older["verdicts"][0][key]
+    assert render(Report.from_dict(older)) == render(report)

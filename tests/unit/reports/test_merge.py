@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.gates.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -124,7 +124,8 @@ def test_a_row_has_the_keys_of_the_schema(make: SimpleNamespace) -> None:
 
     assert set(row) == {
         "gate", "metric", "label", "average", "slice", "outcome", "passed", "estimate", "lower", "upper", "hits",
-        "support", "bar", "direction", "confidence", "if_unsure", "method", "explanation", "notes", "parameters",
+        "support", "bar", "direction", "confidence", "if_unsure", "method", "explanation", "family", "details",
+        "notes", "parameters", "settle",
         "test", "test_outcome", "expected", "count", "evidence",
     }  # fmt: skip
 
@@ -303,3 +304,64 @@ def test_the_answer_follows_the_tests(
 ) -> None:
     lines = [make.entry("a", "verdict", make.verdict())]
     assert make.build(lines, outcomes={"a": outcome}, failed=failed, why_incomplete=why).answer == answer
+
+
+UNSURE: dict[str, Any] = {"outcome": Outcome.INCONCLUSIVE, "lower": 0.871, "upper": 0.982, "hits": 95}
+
+
+def test_an_inconclusive_row_says_what_would_settle_it(make: SimpleNamespace) -> None:
+    verdict = make.verdict(**UNSURE)
+    lines = [
+        make.entry("a", "verdict", verdict),
+        make.entry("a", "verdict", make.verdict(lower=0.91, upper=0.98), sequence=1),
+        make.entry("a", "verdict", make.verdict(outcome=Outcome.FAIL, lower=0.5, upper=0.6), sequence=2),
+    ]
+    unsure, green, red = make.build(lines).verdicts
+
+    assert unsure["settle"] == list(Verdict.from_dict(verdict).would_settle())
+    assert any("samples" in line and "80% of cases" in line for line in unsure["settle"])
+    assert green["settle"] == red["settle"] == []
+
+
+def test_what_would_settle_a_gate_of_a_hypothesis_test_is_worked_out_once(
+    make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Verdict, "would_settle", lambda self: asked.append(self) or ("more",))
+    generated = [
+        make.entry("a", "verdict", make.verdict(**UNSURE), sequence=index, hypothesis=True) for index in range(9)
+    ]
+    rows = make.build(generated).verdicts
+
+    assert [row["settle"] for row in rows] == [["more"]]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"estimate": "nan"},
+        {"estimate": "word"},
+        {"lower": "-inf", "upper": "inf"},
+        {"bar": None},
+        {"support": None},
+        {"label": ["of", "another", "kind"]},
+        {"direction": 5},
+        {"gate": None},
+        {"details": None},
+        {"notes": None},
+        {"another key": 1},
+    ],
+    ids=str,
+)
+def test_what_nobody_can_settle_breaks_no_report(make: SimpleNamespace, changes: dict[str, Any]) -> None:
+    (row,) = make.build([make.entry("a", "verdict", make.verdict(**UNSURE) | changes)]).verdicts
+    assert isinstance(row["settle"], list)
+
+
+def test_a_journal_of_an_older_version_is_read(make: SimpleNamespace) -> None:
+    verdict = make.verdict(**UNSURE)
+    for key in ("family", "details", "parameters", "notes"):
+        del verdict[key]
+    (row,) = make.build([make.entry("a", "verdict", verdict)]).verdicts
+    assert row["settle"]

@@ -176,13 +176,53 @@ def test_a_loss_is_drawn_from_zero_to_a_round_number(make: SimpleNamespace) -> N
     verdict = make.verdict("loss", 30.0, bar=45.0, direction="at_most", gate="loss")
     lines = [line for line, _ in summary(make, verdict, width=140)]
     assert any("............o.....|." in line for line in lines)
-    assert lines[-1].endswith("| bar  (losses: from 0 up)")
+    assert lines[-1].endswith("| bar  (errors and losses: from 0 up)")
 
 
 def test_only_scales_that_differ_are_named(make: SimpleNamespace) -> None:
     verdict = make.verdict("recall", 0.95)
     assert summary(make, verdict)[-1][0].endswith("| bar")
     assert summary(make, verdict, make.verdict("mcc", 0.95))[-1][0].endswith("| bar  (correlations: -1 to 1)")
+    assert summary(make, make.verdict("rmse", 0.95))[-1][0].endswith("| bar  (errors and losses: from 0 up)")
+    assert summary(make, make.verdict("r2", 0.95))[-1][0].endswith("| bar")
+    for odd in (make.verdict("r2", -0.1), make.verdict("cost", 0.4), make.verdict("loss", -2.0)):
+        assert summary(make, odd)[-1][0].endswith("| bar  (others: scaled to their numbers)")
+
+
+def test_a_legend_of_many_scales_breaks_between_them(make: SimpleNamespace) -> None:
+    verdicts = [make.verdict(metric) for metric in ("recall", "mcc", "mae", "cost")]
+    verdicts.append(make.verdict(gate="no_regression(recall, margin=0)"))
+    assert [line for line, _ in summary(make, *verdicts, width=80)][-3:] == [
+        "o estimate  === what the data allow  | bar  (correlations: -1 to 1)",
+        "(differences: centred on 0)  (errors and losses: from 0 up)",
+        "(others: scaled to their numbers)",
+    ]
+
+
+DIFFERENCE: dict[str, Any] = {"gate": "no_regression(recall[fraud], margin=0.05)", "bar": -0.05}
+
+
+@pytest.mark.parametrize(("estimate", "shown"), [(0.01, " +0.010 "), (-0.155, " -0.155 "), (0.0, " 0.000 ")])
+def test_a_difference_shows_its_sign(make: SimpleNamespace, estimate: float, shown: str) -> None:
+    lines = [line for line, _ in summary(make, make.verdict("recall", estimate, **DIFFERENCE), width=140)]
+    assert any(shown in line for line in lines)
+    assert lines[-1].endswith("| bar  (differences: centred on 0)")
+
+
+def test_a_difference_is_drawn_around_the_middle(make: SimpleNamespace) -> None:
+    verdict = make.verdict("recall", 0.0, lower=-0.1, upper=0.1, **DIFFERENCE)
+    assert any("  =====|====o=========  " in line for line, _ in summary(make, verdict, width=140))
+
+
+def test_a_long_gate_against_a_baseline_keeps_its_margin(make: SimpleNamespace) -> None:
+    verdict = make.verdict(gate=f"no_regression(recall[{'x' * 90}], margin=0.05)")
+    assert any("xxx... margin=0.05)  " in line for line, _ in summary(make, verdict, width=80))
+
+
+def test_what_would_settle_a_gate_is_left_to_the_other_reports(make: SimpleNamespace) -> None:
+    """The summary has one line a gate."""
+    lines = summary(make, make.verdict(outcome=Outcome.INCONCLUSIVE, lower=0.87, upper=0.98, notes=("a note",)))
+    assert len(lines) == 7
 
 
 def test_a_long_test_keeps_its_end_and_a_long_gate_its_bar(make: SimpleNamespace) -> None:

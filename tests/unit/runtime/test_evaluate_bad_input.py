@@ -117,7 +117,6 @@ def test_an_empty_batch_among_others_is_no_error() -> None:
         ((LOGITS, CLASS), {"task": "multilabel"}, "evaluate each label by itself"),
         ((LOGITS, CLASS), {"task": "regression"}, "do not fit"),
         ((LOGITS, CLASS), {"outputs": "values", "task": "binary", "loss": nn.MSELoss()}, "do not fit"),
-        ((SCORES, SCORES), {"outputs": "values"}, "without a loss"),
         ((LOGITS, CLASS), {"keep": "all"}, "keep='all'"),
         ((SCORES, POSITIVE), {"threshold": 50}, "threshold=50"),
         ((SCORES, POSITIVE), {"threshold": math.nan}, "threshold=nan"),

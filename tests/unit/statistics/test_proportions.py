@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pytest_modelgate.exceptions import BarError, EvidenceError
 from pytest_modelgate.statistics.proportions import (
     clopper_pearson,
-    mcnemar_mid_p,
     tail_at_least,
     tail_at_most,
 )
@@ -142,31 +141,3 @@ class TestTails:
         for tail in (tail_at_least, tail_at_most):
             with pytest.raises(EvidenceError, match="a probability must lie between 0 and 1, not"):
                 tail(1, 2, p)
-
-
-class TestMcNemar:
-    @laws
-    @given(st.integers(0, 80), st.integers(0, 80))
-    def test_against_whole_fractions(self, losses, wins):
-        trials = losses + wins
-        more = exact_tail(losses + 1, trials, trials, 0.5)
-        equal = exact_tail(losses, losses, trials, 0.5)
-        assert mcnemar_mid_p(losses, wins) == pytest.approx(more + equal / 2, rel=1e-12, abs=0)
-
-    @laws
-    @given(st.integers(0, 200), st.integers(0, 200))
-    def test_the_two_sides_add_up_to_one(self, losses, wins):
-        assert mcnemar_mid_p(losses, wins) + mcnemar_mid_p(wins, losses) == pytest.approx(1)
-
-    @pytest.mark.parametrize(("losses", "wins", "p"), [(0, 0, 0.5), (2, 0, 0.125), (0, 2, 0.875), (5, 5, 0.5)])
-    def test_by_hand(self, losses, wins, p):
-        assert mcnemar_mid_p(losses, wins) == pytest.approx(p)
-
-    def test_small_where_the_losses_outnumber_the_wins(self):
-        assert mcnemar_mid_p(losses=20, wins=5) < 0.01
-        assert mcnemar_mid_p(losses=5, wins=20) > 0.99
-
-    @pytest.mark.parametrize(("losses", "wins"), [(-1, 0), (0, -1)])
-    def test_negative_counts(self, losses, wins):
-        with pytest.raises(EvidenceError, match="must not be negative"):
-            mcnemar_mid_p(losses, wins)
