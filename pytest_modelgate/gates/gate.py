@@ -124,7 +124,7 @@ class Gate:
         """
         evaluation = as_evaluation(evidence)
         metric = get_metric(self.metric)
-        label = self._label(evaluation)
+        label = judged_class(metric, evaluation, self.label, self.average)
         found = evaluation.measure(self.metric, label=label, average=self.average, **self.parameters)
         shown = metric.shown(self.parameters)
         what = subject(metric, label=label, average=self.average, parameters=shown)
@@ -178,16 +178,6 @@ class Gate:
         table = evaluation.confusion_matrix.one_vs_rest(evaluation.labels[-1] if label is None else label)
         lower, upper = anytime_interval(table.tp, table.n - table.tn, self.confidence)
         return Bounds(Interval(f1_of_jaccard(lower), f1_of_jaccard(upper)), f"{ANYTIME}, through Jaccard")
-
-    def _label(self, evaluation: Evaluation) -> Label | None:
-        """The class that is judged, by its name; None for averages and for metrics of all classes."""
-        metric = get_metric(self.metric)
-        labels = evaluation.labels
-        if self.label is not None and evaluation.matrix is not None:
-            return labels[evaluation.matrix.index_of(self.label)]
-        if self.average is None and metric.averages and len(labels) == 2:
-            return labels[-1]
-        return self.label
 
     def _meets(self, value: float) -> bool:
         """Written as what must hold, so that NaN never passes."""
@@ -281,6 +271,15 @@ class Gate:
 def _weighed(evaluation: Evaluation) -> bool:
     """Whether samples differ in weight or hang together: counts then tell less than they seem to."""
     return evaluation.samples is not None and evaluation.samples.weighed
+
+
+def judged_class(metric: Metric, evaluation: Evaluation, label: Label | None, average: str | None) -> Label | None:
+    """The class that a metric is judged of, by its name; None for averages and for metrics of all classes."""
+    if label is not None and evaluation.matrix is not None:
+        return evaluation.labels[evaluation.matrix.index_of(label)]
+    if label is None and average is None and metric.averages and len(evaluation.labels) == 2:
+        return evaluation.labels[-1]
+    return label
 
 
 def judge_proportion(hits: int, trials: int, bar: float, direction: str, confidence: float) -> Outcome:

@@ -19,7 +19,7 @@ from pytest_modelgate.metrics.weighting import weighted_matrix
 from pytest_modelgate.statistics.families import holm
 from pytest_modelgate.statistics.interval import Interval
 from pytest_modelgate.statistics.means import mean_interval
-from pytest_modelgate.statistics.paired import mcnemar_mid_p
+from pytest_modelgate.statistics.paired import mcnemar_mid_p, tango_interval
 from pytest_modelgate.statistics.proportions import clopper_pearson, tail_at_most
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class BeatsMajorityClass:
             f"only the model is right on {wins:,} samples, only the constant answer on {losses:,}: "
             f"p = {number(p_better)}, proof needs p <= {number(alpha)} (McNemar mid-p)"
         )
-        return self._judged(outcome, matrix, accuracy, share, label, note)
+        gain = tango_interval(losses, wins, matrix.n, self.confidence)
+        return self._judged(outcome, matrix, accuracy, share, label, note, gain)
 
     def _check_weighed(self, evaluation: Evaluation, rows: Samples) -> Verdict:
         """Samples that differ in weight or hang together: the mean difference, by weights and groups."""
@@ -102,10 +103,17 @@ class BeatsMajorityClass:
                 f"the gain is {number(accuracy - share)}; the data allow {number(bounds.lower)} to "
                 f"{number(bounds.upper)} (mean difference{design.text}), proof needs more than 0"
             )
-        return self._judged(outcome, matrix, accuracy, share, label, note)
+        return self._judged(outcome, matrix, accuracy, share, label, note, bounds)
 
     def _judged(
-        self, outcome: Outcome, matrix: ConfusionMatrix, accuracy: float, share: float, label: Label, note: str
+        self,
+        outcome: Outcome,
+        matrix: ConfusionMatrix,
+        accuracy: float,
+        share: float,
+        label: Label,
+        note: str,
+        gain: Interval | None,
     ) -> Verdict:
         shown = f"accuracy = {number(accuracy, share)}, always answering {label!r} scores {number(share, accuracy)}"
         notes = [note]
@@ -114,7 +122,14 @@ class BeatsMajorityClass:
         if outcome is not Outcome.PASS:
             notes += str(matrix).splitlines()
             notes.append("gate on the recall of each class that matters, and train with the rare class weighted")
-        return self._verdict(outcome, matrix, accuracy, share, shown, notes)
+        bounds = None
+        if gain is not None:
+            # Tango's bounds and McNemar's word may differ by a hair: the word counts.
+            lower, upper = share + gain.lower, share + gain.upper
+            lower = max(lower, share) if outcome is Outcome.PASS else min(lower, share)
+            upper = min(upper, share) if outcome is Outcome.FAIL else max(upper, share)
+            bounds = Interval(max(0.0, min(lower, accuracy)), min(1.0, max(upper, accuracy)))
+        return self._verdict(outcome, matrix, accuracy, share, shown, notes, bounds)
 
     def _verdict(
         self,
@@ -124,6 +139,7 @@ class BeatsMajorityClass:
         share: float | None,
         sentence: str,
         notes: list[str],
+        bounds: Interval | None = None,
     ) -> Verdict:
         hits = int(matrix.counts.trace())
         return Verdict(
@@ -132,6 +148,8 @@ class BeatsMajorityClass:
             passed=outcome is Outcome.PASS,
             metric="accuracy",
             estimate=accuracy,
+            lower=None if bounds is None else bounds.lower,
+            upper=None if bounds is None else bounds.upper,
             hits=hits if accuracy == hits / max(matrix.n, 1) else None,
             support=matrix.n,
             bar=share,

@@ -13,7 +13,7 @@ from pytest_modelgate.evidence.comparing import check_comparable, difference
 from pytest_modelgate.evidence.evaluation import Evaluation, as_evaluation
 from pytest_modelgate.evidence.pairing import align, change
 from pytest_modelgate.exceptions import BarError, EvidenceError
-from pytest_modelgate.gates.gate import finite, judge_interval
+from pytest_modelgate.gates.gate import finite, judge_interval, judged_class
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import allowed, measured, number, plain, subject
@@ -127,12 +127,7 @@ class NoRegression:
         return which | ({"parameters": dict(self.parameters)} if as_mapping else dict(self.parameters))
 
     def _label(self, evaluation: Evaluation) -> Label | None:
-        metric, labels = get_metric(self.metric), evaluation.labels
-        if self.label is not None and evaluation.matrix is not None:
-            return labels[evaluation.matrix.index_of(self.label)]
-        if self.average is None and metric.averages and len(labels) == 2:
-            return labels[-1]
-        return self.label
+        return judged_class(get_metric(self.metric), evaluation, self.label, self.average)
 
     def _what(self, evaluation: Evaluation) -> str:
         metric = get_metric(self.metric)

@@ -102,6 +102,8 @@ class OverSeeds:
         notes.append(f"{sum(meets[1:])} of {len(every)} seeds meet the bar" + _proved(meets[1:], gate.confidence))
         if outcome is Outcome.INCONCLUSIVE and gate.if_unsure == "fail":
             notes.append("red since if_unsure='fail' takes nothing but proof")
+        if outcome is Outcome.INCONCLUSIVE and bounds is not None and gate.confidence > 0.5:
+            notes.append(_whose_doubt(singles, values, mean >= gate.bar, gate.confidence))
         return replace(
             verdict,
             outcome=outcome,
@@ -171,11 +173,27 @@ def _bounds(
     return Interval(mean if lower is None else lower.lower, mean if upper is None else upper.upper), _VALUES, ""
 
 
+def _whose_doubt(singles: list[Verdict], values: list[float], above: bool, confidence: float) -> str:
+    """Whether more seeds or more samples would settle it sooner, by the larger part of the variance."""
+    widths = [
+        (value - (single.lower or 0.0)) if above else ((single.upper or 0.0) - value)
+        for single, value in zip(singles, values, strict=True)
+    ]
+    of_samples = math.fsum(width * width for width in widths) / len(widths) / normal_quantile(confidence) ** 2
+    mean = math.fsum(values) / len(values)
+    of_seeds = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)
+    if of_seeds > of_samples:
+        return "the seeds differ more than the test set's luck explains: more seeds would settle it sooner"
+    return (
+        "most of the doubt is the test set's luck, which all seeds share: more samples would settle it, not more seeds"
+    )
+
+
 def _proved(met: list[bool], confidence: float) -> str:
     if not all(met):
         return ""
     share = seeds_prove(len(met), confidence)
-    return f", which proves that at least {math.floor(100 * share)}% of such trainings do"
+    return f", which proves only that {100 * share:.0f}% of such trainings do"
 
 
 def _same_samples(every: list[Evaluation]) -> None:

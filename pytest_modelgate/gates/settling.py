@@ -29,7 +29,7 @@ def settling(verdict: Verdict) -> tuple[str, ...]:
     width. Empty for other outcomes, for verdicts without bounds, and for those over seeds.
     """
     bar, estimate, lower, upper = verdict.bar, verdict.estimate, verdict.lower, verdict.upper
-    if verdict.outcome is not Outcome.INCONCLUSIVE or verdict.direction not in ("at_least", "at_most"):
+    if verdict.outcome is not Outcome.INCONCLUSIVE or verdict.direction not in ("at_least", "at_most", "above"):
         return ()
     if bar is None or estimate is None or lower is None or upper is None or verdict.gate.startswith("over_seeds"):
         return ()
@@ -44,7 +44,7 @@ def settling(verdict: Verdict) -> tuple[str, ...]:
         estimate,
         Interval(lower, upper),
         bar,
-        verdict.direction == "at_least",
+        verdict.direction != "at_most",
         verdict.confidence,
     )
 

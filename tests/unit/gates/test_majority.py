@@ -224,3 +224,20 @@ def test_no_number_reads_as_certain_or_as_the_bar_that_it_is_not(hits: int, of: 
     assert text in found
     assert "1.0000" not in found
     assert "to 1.000 (" not in found
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome"),
+    [
+        ([[500, 20], [30, 50]], Outcome.PASS),
+        ([[500, 20], [62, 18]], Outcome.INCONCLUSIVE),
+        ([[440, 80], [60, 20]], Outcome.FAIL),
+    ],
+)
+def test_the_bounds_agree_with_the_word(counts: list[list[int]], outcome: Outcome) -> None:
+    verdict = BeatsMajorityClass().check(ConfusionMatrix(counts))
+    assert verdict.outcome is outcome
+    assert 0 <= verdict.lower <= verdict.estimate <= verdict.upper <= 1
+    assert (verdict.lower >= verdict.bar) == (outcome is Outcome.PASS)
+    assert (verdict.upper <= verdict.bar) == (outcome is Outcome.FAIL)
+    assert ("samples in all settle a model at" in str(verdict)) == (outcome is Outcome.INCONCLUSIVE)

@@ -41,7 +41,7 @@ def test_proportions_have_the_combined_variance() -> None:
     assert verdict.gate == "over_seeds(recall[fraud] >= 0.5)"
     assert verdict.details == tuple((f"seed {i}", share) for i, share in enumerate(shares, 1))
     assert (verdict.hits, verdict.support, verdict.family) == (None, int(TARGET.sum()), None)
-    assert "5 of 5 seeds meet the bar, which proves that at least 54% of such trainings do" in str(verdict)
+    assert "5 of 5 seeds meet the bar, which proves only that 55% of such trainings do" in str(verdict)
     assert mg.Verdict.from_json(verdict.to_json()) == verdict
 
 
@@ -250,3 +250,16 @@ def test_bounds_stay_in_the_metrics_range() -> None:
     for name in ("f1", "mcc", "balanced_accuracy"):
         verdict = OverSeeds(Gate(name, at_least=0.5)).check(nearly)
         assert verdict.upper == 1
+
+
+def test_an_unsure_verdict_says_whose_luck_it_is() -> None:
+    hits = [TARGET * (np.random.default_rng(seed).random(N) < 0.9) for seed in range(5)]
+    alike = OverSeeds(Gate("recall", at_least=0.9)).check([decided(preds) for preds in hits])
+    assert alike.outcome is Outcome.INCONCLUSIVE
+    assert "most of the doubt is the test set's luck" in str(alike)
+    shares = (0.6, 0.95, 0.99, 0.7, 0.9)
+    hits = [TARGET * (np.random.default_rng(seed).random(N) < share) for seed, share in enumerate(shares)]
+    unlike = OverSeeds(Gate("recall", at_least=0.8)).check([decided(preds) for preds in hits])
+    assert unlike.outcome is Outcome.INCONCLUSIVE
+    assert "more seeds would settle it sooner" in str(unlike)
+    assert OverSeeds(Gate("recall", at_least=0.82, confidence=0.5)).check([decided(preds) for preds in hits]).estimate

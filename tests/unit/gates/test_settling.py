@@ -209,7 +209,6 @@ class TestByTheWidth:
         {"outcome": Outcome.UNDEFINED, "estimate": None},
         {"lower": None, "upper": None},
         {"gate": "over_seeds(recall >= 0.9)"},
-        {"direction": "above"},
         {"bar": None},
         {"metric": "mcc", "lower": -math.inf},
         {"metric": "mcc", "lower": 0.9},
