@@ -168,11 +168,16 @@ class Evaluation:
         label: Label | None = None,
         average: str | None = None,
         confidence: float = 0.95,
+        found: Measurement | None = None,
         **parameters: Any,
     ) -> Bounds:
-        """What true values of a metric these samples allow, by which method, or why that cannot be told."""
+        """What true values of a metric these samples allow, by which method, or why that cannot be told.
+
+        Arguments as in `metric`; `found` is what `measure` gave for them, where it was asked already.
+        """
         metric = get_metric(name)
-        found = self.measure(metric, label=label, average=average, **parameters)
+        if found is None:
+            found = self.measure(metric, label=label, average=average, **parameters)
         return metric.find_bounds(
             self.source(metric),
             found,
@@ -243,7 +248,7 @@ class Evaluation:
         found = self.measure(name, label=label, average=average, **parameters)
         if found.value is None:
             raise EvidenceError(f"{title} is undefined: {found.cause}")
-        bounds = self.bounds(name, label=label, average=average, confidence=confidence, **parameters)
+        bounds = self.bounds(name, label=label, average=average, confidence=confidence, found=found, **parameters)
         if bounds.interval is None:
             raise EvidenceError(f"{title} has no bounds here: {bounds.why}")
         return bounds.interval

@@ -161,7 +161,7 @@ class Gate:
         """What the data allow; for `anytime` at every look."""
         if not self.anytime:
             return evaluation.bounds(
-                metric, label=label, average=self.average, confidence=self.confidence, **self.parameters
+                metric, label=label, average=self.average, confidence=self.confidence, found=found, **self.parameters
             )
         if _weighed(evaluation):
             raise MetricError("anytime=True knows no weights and groups: there are no bounds for them at every look")

@@ -155,7 +155,7 @@ class Metric:
             index=self._index(names, label, average),
             average=average,
             parameters=self._checked(parameters, names),
-            rows=Samples() if rows is None else rows,
+            rows=_NOTHING_KEPT if rows is None else rows,
         )
 
     def _index(self, labels: tuple[Label, ...], label: Label | None, average: str | None) -> int | None:
@@ -231,6 +231,7 @@ def _largest(value: float, num_classes: int) -> float:
     return float(value)
 
 
+_NOTHING_KEPT = Samples()
 PARAMETERS: Mapping[str, Callable[[Any, int], Any]] = {
     "beta": _beta,
     "k": _k,
