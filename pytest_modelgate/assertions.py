@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
-from pytest_modelgate.exceptions import GateFailure, MetricError, ModelgateError, ModelgateWarning
+from pytest_modelgate.exceptions import GateFailure, MetricError, ModelgateError, ModelgateWarning, did_you_mean
 from pytest_modelgate.gates.gate import Gate
 from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
 from pytest_modelgate.gates.no_regression import NoRegression, fell
@@ -52,6 +52,7 @@ class MetricAssertion(Protocol):
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
         anytime: bool = False,
+        **parameters: Any,
     ) -> Verdict: ...
 
 
@@ -254,6 +255,7 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
         anytime: bool = False,
+        **parameters: Any,
     ) -> Verdict:
         return assert_metric(
             evidence,
@@ -266,6 +268,7 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
             if_unsure=if_unsure,
             allow_vacuous=allow_vacuous,
             anytime=anytime,
+            **parameters,
         )
 
     words = direction.replace("_", " ")
@@ -286,8 +289,14 @@ def _depth() -> int:
     return depth
 
 
+_KEYWORDS = ("label", "average", "confidence", "if_unsure", "allow_vacuous", "anytime")
+
+
 def _known(metric: str | Metric, parameters: dict[str, float]) -> dict[str, float]:
+    taken = get_metric(metric).parameters
     for name in parameters:
+        if name not in taken and (hint := did_you_mean(name, (*_KEYWORDS, *taken))):
+            raise MetricError(f"a gate on {get_metric(metric).name} takes no {name}={hint}")
         if name in ("bar", "threshold"):
             raise MetricError(
                 f"assert_metric of {get_metric(metric).name} takes no {name}=: "

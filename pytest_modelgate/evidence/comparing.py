@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,9 @@ from pytest_modelgate.metrics.measurement import Bounds
 from pytest_modelgate.metrics.ranking_bounds import paired_area_interval
 from pytest_modelgate.metrics.registry import METRICS
 from pytest_modelgate.metrics.regression import absolute_errors, squared_residuals
+from pytest_modelgate.metrics.remarks import with_design
 from pytest_modelgate.metrics.samples import Samples
-from pytest_modelgate.statistics.composites import paired_dirichlet_interval
+from pytest_modelgate.statistics.composites import method_of, paired_dirichlet_interval
 from pytest_modelgate.statistics.interval import Interval
 from pytest_modelgate.statistics.means import LEAST_GROUPS, LEAST_SAMPLES, mean_interval
 from pytest_modelgate.statistics.paired import judge_pairs, tango_interval
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.metrics.metric import Metric, Request
 
-_TOO_FEW = f"fewer than {LEAST_SAMPLES} samples (or {LEAST_GROUPS} groups) say too little about their spread"
 _BY_VALUES = ("brier", "log_loss", "mae", "rmse", "r2", "loss")
 _AREAS = ("roc_auc", "average_precision")
 _BEYOND = 1e-6  # how far past 0 a bound of McNemar's word stands at least, where Tango's falls short of it
@@ -111,14 +112,17 @@ def difference(
         return _of_decisions(metric, request, candidate, baseline, margin, confidence)
     if metric.name in _AREAS:
         return Difference(_of_areas(metric.name, request, candidate, baseline, confidence))
-    largest = None
-    if metric.name == "brier":
-        largest = 1.0 if request.index is not None or candidate.task == "binary" else metric.highest
-    elif metric.name in ("mae", "loss"):
-        largest = request.parameters["max_error" if metric.name == "mae" else "max_loss"]
     mine, theirs, weights = _values(metric, request, candidate, baseline)
     rows = replace(request.rows, weights=weights)
-    return Difference(_of_values(mine, theirs, rows, confidence, largest))
+    parameter = next((name for name in ("max_error", "max_loss") if name in request.parameters), None)
+    largest = None if parameter is None else request.parameters[parameter]
+    if metric.name == "brier":
+        largest = 1.0 if request.index is not None or candidate.task == "binary" else metric.highest
+    elif largest is not None:
+        roots = [_mean(of, weights) for of in (mine, theirs)] if metric.name == "rmse" else None
+        _check_largest(largest, mine, theirs, roots)
+        largest = largest if roots is None else _most_of_roots(largest, *roots)
+    return Difference(_of_values(mine, theirs, rows, confidence, largest, parameter))
 
 
 def _of_decisions(
@@ -189,11 +193,12 @@ def _of_tables(
         index=None if index is None else 1,
         beta=request.parameters.get("beta", 1.0),
     )
-    method, design = "imprecise Dirichlet on pairs", described_design(mine)
+    design = described_design(mine)
     cells = (target * size + before) * size + preds
     order = np.lexsort((weights, cells))
     present, starts = np.unique(cells[order], return_index=True)
     counts = np.add.reduceat(weights[order], starts)
+    method = f"{method_of(len(present))}, on pairs"
     factor = 1.0
     if mine.weighed:
         found = change_factor(function, target, preds, before, size, mine, confidence)
@@ -211,7 +216,7 @@ def _of_tables(
         highest=metric.highest - metric.lowest,
         confidence=confidence,
     )
-    return Bounds(interval, method + design.text, remarks=design.remarks)
+    return Bounds(interval, with_design(method, design), remarks=design.remarks)
 
 
 def _of_areas(name: Any, request: Request, candidate: Evaluation, baseline: Evaluation, confidence: float) -> Bounds:
@@ -234,13 +239,23 @@ def _of_areas(name: Any, request: Request, candidate: Evaluation, baseline: Eval
         groups=codes,
     )
     design = described_design(request.rows)
+    fewest = min(np.count_nonzero(positive), np.count_nonzero(~positive))
+    if interval is None and name == "roc_auc" and np.array_equal(values, others) and not request.rows.weighed:
+        return Bounds(_unmoved_area(int(fewest), confidence), f"{method}, no score differs")
     if interval is None:
-        return Bounds(
-            None,
-            method,
-            "no sample's rank differs" if np.array_equal(values, others) else "the samples of a class are too few",
-        )
-    return Bounds(interval, method + design.text, remarks=design.remarks)
+        few = fewest < 2 or (request.rows.num_groups or 2) < 2
+        return Bounds(None, method, "the samples of a class are too few" if few else "no sample's rank differs")
+    return Bounds(interval, with_design(method, design), remarks=design.remarks)
+
+
+def _unmoved_area(fewest: int, confidence: float) -> Interval:
+    """How far two ROC-AUCs may be apart where no score differs, with so many samples of the rarer class.
+
+    If a share p of the positives and q of the negatives would differ, m and n of them show none with probability
+    (1 - p)^m (1 - q)^n <= exp(-min(m, n) (p + q)), and the areas are at most p + q apart.
+    """
+    reach = min(1.0, -math.log(1 - confidence) / fewest)
+    return Interval(-reach, reach)
 
 
 def _of_values(
@@ -249,6 +264,7 @@ def _of_values(
     rows: Samples,
     confidence: float,
     largest: float | None,
+    parameter: str | None = None,
 ) -> Bounds:
     """Means of the same samples: the mean of their differences, each at most `largest` where that is known."""
     interval = mean_interval(
@@ -263,9 +279,14 @@ def _of_values(
     few = len(mine) < LEAST_SAMPLES if rows.groups is None else rows.num_groups < LEAST_GROUPS
     method = f"{BAYES if few and largest is not None else HALL}, of the differences"
     if interval is None:
-        why = "no sample fared differently" if np.array_equal(mine, theirs) else _TOO_FEW
+        why = "no sample fared differently"
+        if not np.array_equal(mine, theirs):
+            why = f"fewer than {LEAST_SAMPLES} samples (or {LEAST_GROUPS} groups) say too little about their spread"
+        if parameter is not None and largest is None:
+            what = parameter.removeprefix("max_")
+            why += f"; {parameter}=, the greatest {what} that there could be, would give bounds"
         return Bounds(None, method, why)
-    return Bounds(interval, method + design.text, remarks=design.remarks)
+    return Bounds(interval, with_design(method, design), remarks=design.remarks)
 
 
 def _values(
@@ -307,6 +328,23 @@ def _root(squares: NDArray[np.float64], weights: NDArray[np.float64] | None) -> 
     """Values whose mean is the root of the mean square, each moving it as its square does."""
     root = float(np.sqrt(_mean(squares, weights)))
     return (squares + root * root) / (2 * root) if root > 0 else squares
+
+
+def _check_largest(largest: float, mine: NDArray[Any], theirs: NDArray[Any], roots: list[float] | None) -> None:
+    """An `EvidenceError` where a loss or an error is seen that is greater than what is called the greatest."""
+    seen = [float(of.max(initial=0.0)) for of in (mine, theirs)]
+    if roots is not None:
+        seen = [math.sqrt(max(root * (2 * most - root), 0.0)) for root, most in zip(roots, seen, strict=True)]
+    if max(seen) > largest * (1 + 1e-9):
+        raise EvidenceError(f"the greatest possible value is given as {largest!r}, but there is a {max(seen):g}")
+
+
+def _most_of_roots(largest: float, mine: float, theirs: float) -> float | None:
+    """How far the values of `_root` can be apart for errors up to `largest`; None where a root is 0."""
+    if mine <= 0 or theirs <= 0:
+        return None
+    ends = [(least / 2, (largest**2 + least**2) / (2 * least)) for least in (mine, theirs)]
+    return max(ends[0][1] - ends[1][0], ends[1][1] - ends[0][0])
 
 
 def _ratio(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_modelgate.evidence.identity import hash_names
 from pytest_modelgate.evidence.outputs import check_weights
-from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.exceptions import EvidenceError, did_you_mean
 from pytest_modelgate.metrics.arrays import as_floats
 from pytest_modelgate.metrics.samples import Samples
 
@@ -35,6 +35,9 @@ class Rows:
 
     def __init__(self, *, keep: str, ids: Any, groups: Any, weights: Any) -> None:
         self.by_content = isinstance(ids, str) and ids == "content"
+        if isinstance(ids, str) and not self.by_content:
+            meant = did_you_mean(ids, ["content"])
+            raise EvidenceError(f"ids={ids!r} is a single name; give one for each sample, or ids='content'{meant}")
         self._design = {
             "ids": None if ids is None or self.by_content else hash_names(ids, "ids"),
             "groups": None if groups is None else hash_names(groups, "groups"),

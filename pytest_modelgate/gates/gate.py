@@ -133,6 +133,11 @@ class Gate:
         self._refuse_vacuous(evaluation, label)
         bounds = self._bounds(evaluation, metric, found, label)
         outcome, passed = self._decide(found, bounds)
+        explanation = self._explanation(outcome, what, found)
+        nothing = constant_answer(evaluation, metric) if passed and not self.allow_vacuous else None
+        if nothing is not None:
+            outcome, passed = Outcome.UNDEFINED, False
+            explanation = f"{explanation.replace(explanation.partition(':')[0], str(outcome), 1)}, but {nothing}"
         lower, upper = (None, None) if bounds.interval is None else bounds.interval
         return Verdict(
             gate=f"{measured(metric.name, label=label, average=self.average, parameters=shown)} "
@@ -153,7 +158,7 @@ class Gate:
             confidence=self.confidence,
             if_unsure=self.if_unsure,
             method=None if bounds.interval is None else bounds.method,
-            explanation=self._explanation(outcome, what, found),
+            explanation=explanation,
             notes=tuple(self._notes(outcome, passed, evaluation, found, label, bounds)),
         )
 
@@ -184,7 +189,7 @@ class Gate:
         return value >= self.bar if self.direction == "at_least" else value <= self.bar
 
     def _decide(self, found: Measurement, bounds: Bounds) -> tuple[Outcome, bool]:
-        if found.value is None:
+        if found.value is None or not math.isfinite(found.value):
             return Outcome.UNDEFINED, False
         if found.hits is not None and bounds.interval is not None and bounds.method == METHOD:
             outcome = judge_proportion(found.hits, found.support, self.bar, self.direction, self.confidence)
@@ -258,11 +263,14 @@ class Gate:
             notes.append(f"no bounds: {bounds.why}; judged by the estimate, which may be luck")
         else:
             notes.append("where there is nothing to judge a gate never passes")
+        if outcome is Outcome.UNDEFINED and found.value is not None:
+            notes.append("what any constant answer reaches is no proof: insist with allow_vacuous=True")
         if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail":
             notes.append("red since if_unsure='fail' takes nothing but proof")
         if not passed and evaluation.matrix is not None and metric.needs == "counts":
             notes += str(evaluation.matrix).splitlines()
-            seen = label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0
+            seen = outcome is not Outcome.UNDEFINED
+            seen = seen and (label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0)
             if metric.name != "accuracy" and self.direction == "at_least" and seen:
                 notes += hidden_by_accuracy(evaluation, self.bar)
         return notes
@@ -280,6 +288,32 @@ def judged_class(metric: Metric, evaluation: Evaluation, label: Label | None, av
     if label is None and average is None and metric.averages and len(evaluation.labels) == 2:
         return evaluation.labels[-1]
     return label
+
+
+_OF_ACTUAL = ("recall", "false_negative_rate", "specificity", "false_positive_rate")
+
+
+def constant_answer(evaluation: Evaluation, metric: Metric) -> str | None:
+    """Why a metric's value is none of the model's doing: all predictions are alike, or all samples of one class.
+
+    Metrics of the samples of one actual class, such as recall, may be asked of data that hold no other.
+    """
+    n = evaluation.n
+    if metric.needs in ("counts", "ranks") and evaluation.matrix is not None:
+        counts = evaluation.matrix.counts
+        for margin, what in ((counts.sum(axis=0), "predictions"), (counts.sum(axis=1), "samples")):
+            (present,) = margin.nonzero()
+            if len(present) == 1 and (what == "predictions" or metric.name not in _OF_ACTUAL):
+                return f"all {n:,} {what} are {evaluation.labels[int(present[0])]!r}"
+    if metric.needs in ("scores", "forecasts") and evaluation.scores is not None:
+        values = evaluation.scores.values
+        if bool((values == values[:1]).all()):
+            return f"all {n:,} scores are alike"
+    if metric.needs == "errors" and evaluation.samples is not None and evaluation.samples.predicted is not None:
+        values, actual = evaluation.samples.predicted, evaluation.samples.actual
+        if bool((values == values[:1]).all()) and actual is not None and not bool((actual == actual[:1]).all()):
+            return f"all {n:,} predictions are {values[0]}"
+    return None
 
 
 def judge_proportion(hits: int, trials: int, bar: float, direction: str, confidence: float) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pytest_modelgate.gates.gate import METHOD, check_bar, judge_interval, judge
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number, plain
-from pytest_modelgate.metrics.bounds import collapsed, described_design
+from pytest_modelgate.metrics.bounds import collapsed, described_design, proportion_of_rows
 from pytest_modelgate.metrics.weighting import weighted_matrix
 from pytest_modelgate.statistics.families import holm
 from pytest_modelgate.statistics.interval import Interval
@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.metrics.samples import Samples
 
+_RIVALS = 10
+"""Of weighed samples, how many of the most frequent classes are compared with; any rarer one is easier to beat."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatsMajorityClass:
     """The model must be proved more accurate than always answering the most frequent class.
 
     A paired test on the samples that only one of the two gets right: McNemar's mid-p test, one-sided (Fagerland,
-    Lydersen and Laake 2013). What is not proved is red, whatever `if_unsure` says elsewhere.
+    Lydersen and Laake 2013). Which class is the most frequent in truth is not known, so `PASS` needs proof against
+    every constant answer, and `FAIL` is proved against one of them, corrected for their number (Bonferroni). What is
+    not proved is red, whatever `if_unsure` says elsewhere.
     """
 
     confidence: float = CONFIDENCE
@@ -50,75 +55,23 @@ class BeatsMajorityClass:
         matrix = evaluation.confusion_matrix
         if matrix.n == 0:
             return self._verdict(Outcome.UNDEFINED, matrix, None, None, "there is no sample", [])
-        if evaluation.samples is not None and evaluation.samples.weighed:
-            return self._check_weighed(evaluation, evaluation.samples)
-        label, share = majority(matrix)
-        index = matrix.index_of(label)
-        right = int(matrix.counts.trace())
-        common = int(matrix.counts[index, index])
-        wins, losses = right - common, int(matrix.support[index]) - common
-        accuracy = right / matrix.n
-        if share == 1:
-            return self._verdict(
-                Outcome.UNDEFINED, matrix, accuracy, share, f"every sample is {label!r}: no model can beat that", []
-            )
-        alpha = 1 - self.confidence
-        p_better, p_worse = mcnemar_mid_p(losses=wins, wins=losses), mcnemar_mid_p(losses=losses, wins=wins)
-        outcome = Outcome.INCONCLUSIVE
-        if p_better <= alpha:
-            outcome = Outcome.PASS
-        elif p_worse <= alpha:
-            outcome = Outcome.FAIL
-        note = (
-            f"only the model is right on {wins:,} samples, only the constant answer on {losses:,}: "
-            f"p = {number(p_better)}, proof needs p <= {number(alpha)} (McNemar mid-p)"
-        )
-        gain = tango_interval(losses, wins, matrix.n, self.confidence)
-        return self._judged(outcome, matrix, accuracy, share, label, note, gain)
-
-    def _check_weighed(self, evaluation: Evaluation, rows: Samples) -> Verdict:
-        """Samples that differ in weight or hang together: the mean difference, by weights and groups."""
-        matrix = evaluation.confusion_matrix
-        weighed = matrix if rows.weights is None else weighted_matrix(rows, matrix)
+        rows = evaluation.samples
+        weighed = matrix if rows is None or rows.weights is None else weighted_matrix(rows, matrix)
         label, share = majority(weighed)
-        target, preds = collapsed(rows, None)
-        accuracy = float(evaluation.metric("accuracy") or 0.0)
+        accuracy = int(weighed.counts.trace()) / weighed.n
         if share == 1:
-            sentence = f"every sample is {label!r}: no model can beat that"
+            rest = " (the others have weight 0)" if (matrix.support > 0).sum() > 1 else ""
+            sentence = f"every sample is {label!r}{rest}: no model can beat that"
             return self._verdict(Outcome.UNDEFINED, matrix, accuracy, share, sentence, [])
-        gain = (preds == target).astype(np.float64) - (target == matrix.index_of(label))
-        bounds = mean_interval(
-            gain,
-            confidence=self.confidence,
-            weights=rows.weights,
-            groups=rows.group_codes,
-            largest=1.0,
-            smallest=-1.0,
-        )
-        outcome, note = Outcome.INCONCLUSIVE, "no bounds for the gain: the samples say too little about their spread"
-        if bounds is not None:
-            outcome = Outcome.PASS if bounds.lower > 0 else Outcome.FAIL if bounds.upper < 0 else outcome
-            design = described_design(rows)
-            note = (
-                f"the gain is {number(accuracy - share)}; the data allow {number(bounds.lower)} to "
-                f"{number(bounds.upper)} (mean difference{design.text}), proof needs more than 0"
-            )
-        return self._judged(outcome, matrix, accuracy, share, label, note, bounds)
-
-    def _judged(
-        self,
-        outcome: Outcome,
-        matrix: ConfusionMatrix,
-        accuracy: float,
-        share: float,
-        label: Label,
-        note: str,
-        gain: Interval | None,
-    ) -> Verdict:
-        shown = f"accuracy = {number(accuracy, share)}, always answering {label!r} scores {number(share, accuracy)}"
-        notes = [note]
+        if rows is not None and rows.weighed:
+            outcome, notes, gain = self._by_rows(rows, weighed)
+            method = f"mean difference{described_design(rows).text}"
+        else:
+            outcome, notes, gain = self._by_pairs(matrix)
+            method = "McNemar mid-p, bounds after Tango"
+        sentence = f"accuracy = {number(accuracy, share)}, always answering {label!r} scores {number(share, accuracy)}"
         if outcome is Outcome.INCONCLUSIVE:
-            shown += ", which is no proof that the model is better"
+            sentence += ", which is no proof that the model is better"
         if outcome is not Outcome.PASS:
             notes += str(matrix).splitlines()
             notes.append("gate on the recall of each class that matters, and train with the rare class weighted")
@@ -129,7 +82,57 @@ class BeatsMajorityClass:
             lower = max(lower, share) if outcome is Outcome.PASS else min(lower, share)
             upper = min(upper, share) if outcome is Outcome.FAIL else max(upper, share)
             bounds = Interval(max(0.0, min(lower, accuracy)), min(1.0, max(upper, accuracy)))
-        return self._verdict(outcome, matrix, accuracy, share, shown, notes, bounds)
+        return self._verdict(outcome, matrix, accuracy, share, sentence, notes, bounds, method)
+
+    def _by_pairs(self, matrix: ConfusionMatrix) -> tuple[Outcome, list[str], Interval]:
+        """The word, why, and what the gain over the constant answer that is hardest to beat may truly be."""
+        right, diagonal, support = (
+            int(matrix.counts.trace()),
+            matrix.counts.diagonal().tolist(),
+            matrix.support.tolist(),
+        )
+        alpha = 1 - self.confidence
+        pairs = [(count - common, right - common) for count, common in zip(support, diagonal, strict=True)]
+        better = [mcnemar_mid_p(losses=wins, wins=losses) for losses, wins in pairs]
+        worse = [mcnemar_mid_p(losses=losses, wins=wins) for losses, wins in pairs]
+        hardest = max(range(len(pairs)), key=lambda k: (better[k], support[k]))
+        losses, wins = pairs[hardest]
+        outcome = Outcome.INCONCLUSIVE
+        if better[hardest] <= alpha:
+            outcome = Outcome.PASS
+        elif min(worse) * len(worse) <= alpha:
+            outcome = Outcome.FAIL
+            losses, wins = pairs[worse.index(min(worse))]
+        note = (
+            f"only the model is right on {wins:,} samples, only the constant answer on {losses:,}: "
+            f"p = {number(better[hardest])}, proof needs p <= {number(alpha)} (McNemar mid-p)"
+        )
+        return outcome, [note], tango_interval(losses, wins, matrix.n, self.confidence)
+
+    def _by_rows(self, rows: Samples, weighed: ConfusionMatrix) -> tuple[Outcome, list[str], Interval | None]:
+        """The same for samples that differ in weight or hang together: mean differences."""
+        target, preds = collapsed(rows, None)
+        right = (preds == target).astype(np.float64)
+        frequent = np.argsort(-weighed.support, kind="stable")[:_RIVALS].tolist()
+        asked: dict[str, Any] = {"weights": rows.weights, "groups": rows.group_codes, "largest": 1.0, "smallest": -1.0}
+        gains = [mean_interval(right - (target == k), confidence=self.confidence, **asked) for k in frequent]
+        corrected = 1 - (1 - self.confidence) / len(frequent)
+        outcome, gain = Outcome.INCONCLUSIVE, None
+        note = "no bounds for the gain: the samples say too little about their spread"
+        known = [one for one in gains if one is not None]
+        if len(known) == len(gains):
+            gain = Interval(min(one.lower for one in known), min(one.upper for one in known))
+            if gain.lower > 0:
+                outcome = Outcome.PASS
+            elif gain.upper < 0:
+                surer = [mean_interval(right - (target == k), confidence=corrected, **asked) for k in frequent]
+                if any(one is not None and one.upper < 0 for one in surer):
+                    outcome = Outcome.FAIL
+            note = (
+                f"the data allow a gain of {number(gain.lower)} to {number(gain.upper)} (mean "
+                f"difference{described_design(rows).text}), proof needs more than 0"
+            )
+        return outcome, [note, *described_design(rows).remarks], gain
 
     def _verdict(
         self,
@@ -140,6 +143,7 @@ class BeatsMajorityClass:
         sentence: str,
         notes: list[str],
         bounds: Interval | None = None,
+        method: str = "McNemar mid-p",
     ) -> Verdict:
         hits = int(matrix.counts.trace())
         return Verdict(
@@ -156,7 +160,7 @@ class BeatsMajorityClass:
             direction="above",
             confidence=self.confidence,
             if_unsure="fail",
-            method="McNemar mid-p",
+            method=method,
             explanation=f"{outcome}: {sentence}",
             notes=tuple(notes),
         )
@@ -185,22 +189,21 @@ class EveryClassRecall:
         matrix = evaluation.confusion_matrix
         support = matrix.support.tolist()
         hits = matrix.counts.diagonal().tolist()
-        empty = [label for label, count in zip(matrix.labels, support, strict=True) if count == 0]
-        if empty:
+        found = {label: evaluation.measure("recall", label=label) for label in matrix.labels}
+        empty = next((label for label, one in found.items() if one.value is None), None)
+        if empty is not None:
             return self._verdict(
                 Outcome.UNDEFINED,
                 passed=False,
-                index=matrix.index_of(empty[0]),
+                index=matrix.index_of(empty),
                 evaluation=evaluation,
-                sentence=f"recall cannot be judged: no sample of class {empty[0]!r} in {matrix.n:,}",
+                sentence=f"recall of {empty!r} cannot be judged: {found[empty].cause}",
             )
         pairs = list(zip(hits, support, strict=True))
         corrected = 1 - (1 - self.confidence) / len(pairs)
         weighed = evaluation.samples is not None and evaluation.samples.weighed
         judge = self._judge_weighed if weighed else self._judge_counts
-        shares = [k / n for k, n in pairs]
-        if weighed:
-            shares = [float(evaluation.metric("recall", label=label) or 0.0) for label in matrix.labels]
+        shares = [one.value for one in found.values() if one.value is not None]
         worst = min(range(len(shares)), key=shares.__getitem__)
         each, lowest = judge(evaluation, self.confidence)
         words, highest = judge(evaluation, corrected)
@@ -252,10 +255,17 @@ class EveryClassRecall:
 
     def _judge_weighed(self, evaluation: Evaluation, confidence: float) -> tuple[list[Outcome], list[Interval]]:
         """Each class's recall, by weights and groups; nothing is known of a class within one group."""
-        found = [
-            evaluation.bounds("recall", label=label, confidence=confidence).interval for label in evaluation.labels
-        ]
-        intervals = [Interval(0.0, 1.0) if interval is None else interval for interval in found]
+        rows = evaluation.samples
+        assert rows is not None
+        target, preds = collapsed(rows, None)
+        intervals = []
+        for index, label in enumerate(evaluation.labels):
+            chosen = np.flatnonzero(target == index)
+            own, hits = rows.take(chosen), preds[chosen] == index
+            share = evaluation.metric("recall", label=label)
+            assert share is not None
+            found = proportion_of_rows(share, hits, np.ones_like(hits), own, confidence).interval
+            intervals.append(Interval(0.0, 1.0) if found is None else found)
         return [judge_interval(interval, self.bar, "at_least") for interval in intervals], intervals
 
     def _verdict(
@@ -273,11 +283,12 @@ class EveryClassRecall:
     ) -> Verdict:
         matrix = evaluation.confusion_matrix
         hits, support = int(matrix.counts[index, index]), int(matrix.support[index])
-        family = f"Holm over {matrix.num_classes} classes"
         rows = evaluation.samples
         weighed = rows is not None and rows.weighed
+        family = f"Holm over {matrix.num_classes} classes"
         method = METHOD + (described_design(rows).text if rows is not None else "") + f", {family}"
         notes = [allowed(*bounds, self.confidence, method)] if bounds else []
+        notes += described_design(rows).remarks if rows is not None and bounds else []
         if proved:
             notes.append(f"proved to be below: {_names(proved)}")
         if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail":

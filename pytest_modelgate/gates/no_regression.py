@@ -95,7 +95,7 @@ class NoRegression:
         estimate = now.value - then.value
         shown = f"{self._what(candidate)} = {number(now.value, then.value)}, baseline {number(then.value, now.value)}"
         if isinstance(aligned, str):
-            return self._verdict(Outcome.INCONCLUSIVE, False, candidate, f"{shown}, but {aligned}", estimate=estimate)
+            return self._verdict(Outcome.INCONCLUSIVE, False, candidate, f"{shown}; but: {aligned}", estimate=estimate)
         found_difference = difference(
             metric,
             *aligned,
@@ -131,6 +131,8 @@ class NoRegression:
 
     def _what(self, evaluation: Evaluation) -> str:
         metric = get_metric(self.metric)
+        if metric.needs == "loss" and evaluation.mean_loss is not None:
+            return f"loss ({evaluation.mean_loss.name})"
         return subject(
             metric,
             label=self._label(evaluation),
@@ -175,10 +177,13 @@ class NoRegression:
             notes += found.bounds.remarks
         elif found is not None:
             notes.append(f"no bounds: {found.bounds.why}")
+        if found is not None and found.pairs is not None and churn is not None and found.pairs[2] < churn.samples:
+            losses, wins, counted = found.pairs
+            notes.append(f"of the {counted:,} samples that count: {_some(wins, 'fix')}, {_some(losses, 'break')}")
         if churn is not None:
             notes.append(
-                f"{churn.changed:,} of {churn.samples:,} decisions changed: {churn.fixes:,} fixes, "
-                f"{churn.breaks:,} breaks" + _neither(churn)
+                f"{churn.changed:,} of {churn.samples:,} decisions changed: {_some(churn.fixes, 'fix')}, "
+                f"{_some(churn.breaks, 'break')}" + _neither(churn)
             )
             details = {"changed": churn.changed, "fixes": churn.fixes, "breaks": churn.breaks, "of": churn.samples}
         if outcome is Outcome.INCONCLUSIVE and self.if_unsure == "fail" and found is not None:
@@ -217,6 +222,15 @@ def fell(verdict: Verdict) -> bool:
     """
     change = verdict.estimate or 0.0
     return verdict.outcome is not Outcome.PASS and (change < 0 if verdict.direction == "at_least" else change > 0)
+
+
+def _some(count: int, noun: str) -> str:
+    """So many of them.
+
+    >>> _some(1, "break"), _some(2, "fix")
+    ('1 break', '2 fixes')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('x') else 's'}"
 
 
 def _neither(churn: Change) -> str:

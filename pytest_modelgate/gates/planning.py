@@ -6,10 +6,11 @@ __tracebackhide__ = True
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import BarError, EvidenceError, MetricError
+from pytest_modelgate.gates.gate import judged_class
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence
 from pytest_modelgate.gates.wording import number, percent, plain, subject
 from pytest_modelgate.metrics.registry import get_metric
@@ -111,7 +112,7 @@ def plan_sample_size(
     size = _size(asked.name, bar, expected, confidence, power)
     if size is None:
         raise BarError(
-            f"more than a million: so many {counted(asked.name)} it takes to tell {plain(expected)} from a bar of "
+            f"it takes more than a million {counted(asked.name)} to tell {plain(expected)} from a bar of "
             f"{plain(bar)}; set the bar further from what is expected"
         )
     return size
@@ -135,7 +136,8 @@ class Resolution:
     """What one test set can tell about a metric and a bar.
 
     Attributes:
-        metric, label, average: what is judged.
+        metric, label, average, parameters: what is judged.
+        what: the same in words, such as "recall of 'fraud'".
         support: how many samples it rests on; see `counted`.
         bar, direction, confidence, power: what is asked: `at_least` or `at_most` the bar, how surely, how probably.
         provable: the true value from which on (`at_most`: up to which) PASS has this power; None where none has.
@@ -147,6 +149,8 @@ class Resolution:
     metric: str
     label: Label | None
     average: str | None
+    parameters: tuple[tuple[str, float], ...] = ()
+    what: str
     support: int
     bar: float
     direction: str
@@ -158,19 +162,22 @@ class Resolution:
     approximate: bool = False
 
     def __str__(self) -> str:
-        what = subject(get_metric(self.metric), label=self.label, average=self.average, parameters={})
         from_on, up_to = ("from {} on", "up to {}") if self.direction == "at_least" else ("up to {}", "from {} on")
         found = []
-        for word, reach, value in (("PASS", from_on, self.provable), ("FAIL", up_to, self.refutable)):
+        for word, done, reach, value in (
+            ("PASS", "proved", from_on, self.provable),
+            ("FAIL", "refuted", up_to, self.refutable),
+        ):
             if value is None:
-                found.append(f"{word} for none")
+                found.append(f"no true value is {done}")
             else:
                 found.append(f"{word} for a true value {reach.format(number(value, self.bar))}")
         noun = "samples" if self.average is not None else counted(self.metric, self.label)
         noun = "samples" if self.metric == "roc_auc" else noun
         sign = ">=" if self.direction == "at_least" else "<="
+        sure = f"{100 * self.confidence:.10g}% confidence"
         lines = [
-            f"{what} {sign} {plain(self.bar)} on {self.support:,} {noun} ({100 * self.confidence:.10g}% confidence):",
+            f"{self.what} {sign} {plain(self.bar)} on {self.support:,} {noun} ({sure}):",
             f"{'roughly, ' if self.approximate else ''}in {share_text(self.power)} of cases or more {', '.join(found)}",
         ]
         if self.flawless is not None:
@@ -182,12 +189,13 @@ class Resolution:
 def what_can_be_told(
     evidence: Evaluation | ConfusionMatrix,
     bar: float,
-    metric: str = "recall",
+    metric: str | Metric = "recall",
     *,
     label: Label | None = None,
     average: str | None = None,
     confidence: float = CONFIDENCE,
     power: float = POWER,
+    **parameters: Any,
 ) -> Resolution:
     """Which true values a test set could prove to meet a bar, and which it could refute.
 
@@ -195,6 +203,11 @@ def what_can_be_told(
     them; but for precision, negative predictive value, F1 and Jaccard that number is one of predictions, and so of
     this model. For all other metrics, and for samples with groups or weights, it is approximate: as if the interval
     of this evidence were as wide around any true value.
+
+    Args:
+        metric: its name, or a `custom_metric`.
+        label, average: as in `Gate`.
+        parameters: what the metric takes: `k` for "top_k_accuracy", `beta` for "fbeta", `max_loss` for "loss", ...
 
     Raises:
         MetricError, EvidenceError: as `Evaluation.interval` does; EvidenceError too where there is no sample to judge.
@@ -212,14 +225,12 @@ def what_can_be_told(
     check_confidence(confidence)
     _check_power(power)
     _refuse_met_by_all(asked, bar)
-    found = evaluation.measure(asked.name, label=label, average=average)
+    label = judged_class(asked, evaluation, label, average)
+    found = evaluation.measure(asked, label=label, average=average, **parameters)
     if found.value is None:
         raise EvidenceError(f"nothing can be told about {asked.name}: {found.cause}")
-    if label is None and average is None and asked.averages and len(evaluation.labels) == 2:
-        label = evaluation.labels[-1]
-    elif label is not None and evaluation.matrix is not None:
-        label = evaluation.labels[evaluation.matrix.index_of(label)]
-    interval = evaluation.interval(asked.name, label=label, average=average, confidence=confidence)
+    interval = evaluation.interval(asked, label=label, average=average, confidence=confidence, **parameters)
+    shown = asked.shown(parameters)
     better = asked.higher_is_better
     exact = is_exact(asked.name, average, found.value, found.support, interval, confidence)
     above: float | None
@@ -242,6 +253,8 @@ def what_can_be_told(
         metric=asked.name,
         label=label,
         average=average,
+        parameters=tuple(shown.items()),
+        what=subject(asked, label=label, average=average, parameters=shown),
         support=found.support,
         bar=bar,
         direction="at_least" if better else "at_most",

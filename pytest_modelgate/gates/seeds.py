@@ -17,6 +17,7 @@ from pytest_modelgate.gates.gate import Gate, finite, judge_interval
 from pytest_modelgate.gates.settings import colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import SIGNS, allowed, number, subject
+from pytest_modelgate.metrics.bounds import described_design
 from pytest_modelgate.metrics.registry import get_metric
 from pytest_modelgate.statistics.interval import Interval, normal_quantile
 from pytest_modelgate.statistics.seeds import (
@@ -99,6 +100,7 @@ class OverSeeds:
         notes = [f"no bounds: {why}; judged by the mean, which may be luck"]
         if bounds is not None:
             notes = [allowed(*bounds, gate.confidence, method)]
+            notes += described_design(every[0].samples).remarks if every[0].samples is not None else ()
         notes.append(f"{sum(meets[1:])} of {len(every)} seeds meet the bar" + _proved(meets[1:], gate.confidence))
         if outcome is Outcome.INCONCLUSIVE and gate.if_unsure == "fail":
             notes.append("red since if_unsure='fail' takes nothing but proof")

@@ -34,7 +34,7 @@ def settling(verdict: Verdict) -> tuple[str, ...]:
     if bar is None or estimate is None or lower is None or upper is None or verdict.gate.startswith("over_seeds"):
         return ()
     paired = verdict.gate.startswith("no_regression")
-    noun = "samples" if paired or verdict.average is not None else counted(verdict.metric, verdict.label)
+    noun = "samples" if verdict.average is not None else counted(verdict.metric, verdict.label)
     noun = "samples" if verdict.metric == "roc_auc" else noun
     return _settling(
         None if paired else verdict.metric,
@@ -91,7 +91,7 @@ def _settling(
         about = "roughly"
     (near, size), (_, other) = sizes
     text = f"{_size_text(size, about)} {noun} in all settle {one} {number(near, bar)} in {share_text(POWER)} of cases"
-    if estimate != bar and other != size:
+    if estimate != bar and other != size and number(estimate, bar) != number(near, bar):
         text += f", {_size_text(other, about)} one as {word} as this ({number(estimate, bar)})"
     return (*lines, text)
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Outcome(str, Enum):
     """What the evidence says about a gate.
 
-    `PASS` and `FAIL` are proved: each is wrong in at most `1 - confidence` of cases. `INCONCLUSIVE`: the data cannot
-    tell, or the metric has no interval. `UNDEFINED`: there is nothing to judge; always red.
+    `PASS` and `FAIL` are proved: each is wrong in at most `1 - confidence` of cases for proportions and F1, and
+    nominally for other metrics (the README has measured rates). `INCONCLUSIVE`: the data cannot tell. `UNDEFINED`:
+    there is nothing to judge; always red.
     """
 
     PASS = "PASS"

@@ -20,15 +20,18 @@ SIGNS = {"at_least": ">=", "at_most": "<=", "above": ">"}
 def number(value: float, *others: float) -> str:
     """A number with three decimals, and as many more as it takes to stand on its side of 0, of 1 and of `others`.
 
-    >>> number(0.12), number(0.8996, 0.9), number(0.99999), number(1e-05), number(12345.678)
-    ('0.120', '0.8996', '0.99999', '1e-05', '12345.678')
+    >>> number(0.12), number(0.8996, 0.9), number(0.8996, 0.8996), number(0.99999), number(1e-05), number(12345.678)
+    ('0.120', '0.8996', '0.900', '0.99999', '1e-05', '12345.678')
     """
     if value != 0 and abs(value) < 0.001:
         return f"{value:.3g}"
+    if abs(value) >= 1e12:
+        return f"{value:.4g}"
+    apart = [other for other in (0, 1, *others) if other != value]
     for digits in range(3, 17):
         text = f"{value:.{digits}f}"
         shown = float(text)
-        if all((shown > other) == (value > other) and (shown < other) == (value < other) for other in (0, 1, *others)):
+        if all((shown > other) == (value > other) and (shown < other) == (value < other) for other in apart):
             return text
     return repr(value)
 
@@ -94,7 +97,7 @@ def hidden_by_accuracy(evaluation: Evaluation, bar: float) -> list[str]:
         return []
     accuracy = int(matrix.counts.trace()) / matrix.n
     label, share = majority(matrix)
-    if accuracy < bar or share < 0.75:
+    if accuracy < bar or not 0.75 <= share < 1:
         return []
     return [
         f"accuracy is {number(accuracy, share)}, but always answering {label!r} scores {number(share, accuracy)}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,15 +18,30 @@ from pytest_modelgate.metrics.ranking_bounds import (
     average_precision_interval,
     roc_auc_interval,
 )
+from pytest_modelgate.metrics.remarks import (
+    as_approximate,
+    rare_classes,
+    rare_values,
+    too_few,
+    why_none,
+    with_design,
+)
+from pytest_modelgate.metrics.remarks import described_design as described_design
 from pytest_modelgate.metrics.weighting import weighted_table
-from pytest_modelgate.statistics.composites import dirichlet_interval, f1_interval
+from pytest_modelgate.statistics.composites import (
+    dirichlet_interval,
+    f1_interval,
+    mean_of_shares_interval,
+    method_of,
+)
 from pytest_modelgate.statistics.effective import (
     clopper_pearson_effective,
     effective_trials,
-    kish_size,
     size_factor,
+    weighted_size,
 )
-from pytest_modelgate.statistics.means import LEAST_GROUPS, LEAST_SAMPLES, mean_interval
+from pytest_modelgate.statistics.interval import Interval
+from pytest_modelgate.statistics.means import mean_interval
 from pytest_modelgate.statistics.proportions import clopper_pearson
 
 if TYPE_CHECKING:
@@ -40,7 +55,9 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.samples import Samples
 
 EXACT = "Clopper-Pearson"
-FEW_GROUPS = 30
+HALL = "Hall's skew-corrected t, approximate"
+BAYES = "Bayesian bootstrap, one sample more at the maximum"
+NOT_FINITE = "the values are too large: their spread is not finite"
 _CELLS = 1 << 10
 
 
@@ -76,16 +93,33 @@ def of_counts(name: str, compute: Compute, lowest: float = 0.0) -> FindBounds:
             influence = influences(table, metric)[target, preds]
             shrunk = _factor(influence, rows, confidence)
             if shrunk is None:
-                return Bounds(None, "imprecise Dirichlet", "all samples are of one group")
+                return Bounds(None, method_of(0), "all samples are of one group")
             factor, design = shrunk, described_design(rows, shrunk * matrix.n)
         table = table * factor
         if index is not None and (name == "f1" or (name == "fbeta" and request.parameters["beta"] == 1)):
             interval = f1_interval(table[1, 1], table[0, 1], table[1, 0], confidence)
             return Bounds(interval, f"exact, through Jaccard{design.text}", remarks=design.remarks)
         interval = dirichlet_interval(table, metric, lowest=lowest, highest=1.0, confidence=confidence)
-        return Bounds(interval, f"imprecise Dirichlet{design.text}", remarks=design.remarks)
+        method, sizes = method_of(int(np.count_nonzero(table))), table.sum(axis=1)
+        remarks = rare_classes(sizes, weighed=rows.weighed) if request.average != "micro" else ()
+        if remarks and _is_mean_recall(name, request, len(sizes)):
+            wider = mean_of_shares_interval(found.value, sizes, confidence)
+            interval = Interval(min(interval.lower, wider.lower), max(interval.upper, wider.upper))
+            method = as_approximate(f"{method.removesuffix(', approximate')} and {EXACT}")
+            return Bounds(interval, with_design(method, design), remarks=design.remarks)
+        if remarks and len(sizes) > 2:
+            return Bounds(interval, with_design(as_approximate(method), design), remarks=design.remarks + remarks)
+        return Bounds(interval, with_design(method, design), remarks=design.remarks)
 
     return bounds
+
+
+def _is_mean_recall(name: str, request: Request, classes: int) -> bool:
+    """Whether a metric is the mean over classes of a share of each class's own samples."""
+    if name == "balanced_accuracy":
+        return True
+    two = ("specificity", "false_positive_rate") if classes == 2 else ()
+    return request.average == "macro" and name in ("recall", "false_negative_rate", *two)
 
 
 def of_ranks(ranks: RankCounts, request: Request, found: Measurement, confidence: float) -> Bounds:
@@ -113,7 +147,7 @@ def proportion_of_rows(
     codes = rows.group_codes
     if codes is None:
         assert rows.weights is not None
-        size: float | None = kish_size(rows.weights[counts])
+        size: float | None = weighted_size(hits[counts], rows.weights[counts])
     else:
         weights = None if rows.weights is None else rows.weights[counts]
         size = effective_trials(hits[counts], codes[counts], weights=weights, confidence=confidence)
@@ -140,8 +174,9 @@ def of_scores(kind: Any) -> FindBounds:
             method = "effective size, approximate"
         design = described_design(rows)
         if interval is None:
-            return Bounds(None, method, "the positive or the negative samples are all of one group")
-        return Bounds(interval, _approximate(method, rows) + design.text, remarks=design.remarks)
+            some = "the positive or the negative samples are"
+            return Bounds(None, method, f"{some} {'all of one group' if rows.groups is not None else 'too few'}")
+        return Bounds(interval, with_design(method, design), remarks=design.remarks)
 
     return bounds
 
@@ -184,7 +219,7 @@ def of_forecasts(kind: str) -> FindBounds:
         design = described_design(rows)
         if interval is None:
             return Bounds(None, "cross-fitted", "there are too few samples to tell the error from chance")
-        return Bounds(interval, _approximate("cross-fitted", rows) + design.text, remarks=design.remarks)
+        return Bounds(interval, with_design("cross-fitted", design), remarks=design.remarks)
 
     return bounds
 
@@ -203,13 +238,11 @@ def sure_and_right(forecasts: Forecasts, request: Request) -> tuple[NDArray[np.f
 
 
 _OF_ERRORS = {
-    "mae": (regression.mean_absolute_error_interval, "Hall's skew-corrected t"),
-    "rmse": (regression.root_mean_squared_error_interval, "Hall's skew-corrected t"),
+    "mae": (regression.mean_absolute_error_interval, HALL),
+    "rmse": (regression.root_mean_squared_error_interval, HALL),
     "r2": (regression.r2_interval, "BCa, approximate"),
     "median_error": (regression.median_absolute_error_interval, "order statistics"),
 }
-HALL = "Hall's skew-corrected t"
-BAYES = "Bayesian bootstrap, one sample more at the maximum"
 
 
 def of_errors(kind: str) -> FindBounds:
@@ -222,16 +255,24 @@ def of_errors(kind: str) -> FindBounds:
         asked: dict[str, Any] = {"confidence": confidence, "weights": rows.weights, "groups": codes}
         if kind in ("mae", "rmse"):
             asked["largest"] = largest
-        interval = find(rows.actual, rows.predicted, **asked)
-        few = _too_few(rows.n, rows.weights, codes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            interval = find(rows.actual, rows.predicted, **asked)
+        few = too_few(rows.n, rows.weights, codes)
         shown = BAYES if method == HALL and few and largest is not None else method
         if kind == "median_error" and rows.weighed:
             shown = "BCa, approximate"
         design = described_design(rows)
         if interval is None:
-            why = _why_none(few, largest, "max_error") if method == HALL else "the samples are too few or too alike"
+            why = why_none(few, largest, "max_error") if method == HALL else "the samples are too few or too alike"
             return Bounds(None, shown, why)
-        return Bounds(interval, _approximate(shown, rows) + design.text, remarks=design.remarks)
+        if np.isnan(interval).any():
+            return Bounds(None, shown, NOT_FINITE)
+        remarks = design.remarks
+        if shown == HALL:
+            values = regression.absolute_errors if kind == "mae" else regression.squared_residuals
+            advice = "max_error" if largest is None else None
+            remarks += rare_values(values(rows.actual, rows.predicted), rows.weights, codes, advice)
+        return Bounds(interval, with_design(shown, design), remarks=remarks)
 
     return bounds
 
@@ -246,60 +287,21 @@ def _of_mean(
     largest: float | None = None,
 ) -> Bounds:
     smallest = 0.0 if values.size and float(values.min()) >= 0 else None
-    interval = mean_interval(
-        values, confidence=confidence, weights=weights, groups=codes, largest=largest, smallest=smallest
-    )
-    few = _too_few(len(values), weights, codes)
-    method = BAYES if few and largest is not None else HALL
-    design = described_design(request.rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        interval = mean_interval(
+            values, confidence=confidence, weights=weights, groups=codes, largest=largest, smallest=smallest
+        )
+    few = too_few(len(values), weights, codes)
+    method, design = BAYES if few and largest is not None else HALL, described_design(request.rows)
+    parameter = "max_loss" if "max_loss" in request.parameters else None
     if interval is None:
-        return Bounds(None, method, _why_none(few, largest, "max_loss" if "max_loss" in request.parameters else None))
-    return Bounds(interval, _approximate(method, request.rows) + design.text, remarks=design.remarks)
-
-
-def _too_few(n: int, weights: NDArray[np.float64] | None, codes: NDArray[np.int64] | None) -> str | None:
-    """What is said of so few samples, or groups, that their skewness cannot be estimated; None of enough."""
-    shares = np.ones(n) if weights is None else weights / weights.max()
-    least, what = LEAST_SAMPLES, "samples"
-    if codes is not None:
-        shares, least, what = np.bincount(codes, weights=shares), LEAST_GROUPS, "groups"
-    size = kish_size(np.sort(shares)) if n else 0.0
-    if size >= least - 1e-9:
-        return None
-    worth = f"{n:,}" if weights is None and codes is None else f"samples worth {size:.4g} {what}"
-    return f"{worth} are too few to know how far large values reach (from {least} on)"
-
-
-def _why_none(few: str | None, largest: float | None, parameter: str | None) -> str:
-    if few is not None and largest is None:
-        return few + (f" unless the greatest possible one is known: say {parameter}=" if parameter else "")
-    return "all samples have the same value, which leaves no spread to judge by"
-
-
-class Design(NamedTuple):
-    """What the method's name and the remarks say of weights and groups."""
-
-    text: str
-    remarks: tuple[str, ...]
-
-
-def described_design(rows: Samples, size: float | None = None, groups: int | None = None) -> Design:
-    """The words for weights and groups: nothing where there are none."""
-    if not rows.weighed:
-        return Design("", ())
-    groups = rows.num_groups if groups is None else groups
-    what = f"as of {size:.4g} independent samples" if size is not None else ""
-    by = f"{groups:,} groups" if rows.groups is not None else "weights"
-    text = f", {what}: {by}" if what else f", {by}"
-    remarks: tuple[str, ...] = ()
-    if 0 < groups < FEW_GROUPS:
-        remarks = (f"{groups} groups are few: below {FEW_GROUPS} these bounds err more often than they say",)
-    return Design(f"{text}, approximate", remarks)
-
-
-def _approximate(method: str, rows: Samples) -> str:
-    """The method's name without its own "approximate" where the design says so already."""
-    return method.removesuffix(", approximate") if rows.weighed else method
+        return Bounds(None, method, why_none(few, largest, parameter))
+    if np.isnan(interval).any():
+        return Bounds(None, method, NOT_FINITE)
+    remarks = design.remarks
+    if method == HALL:
+        remarks += rare_values(values, weights, codes, parameter if largest is None else None)
+    return Bounds(interval, with_design(method, design), remarks=remarks)
 
 
 def _one_against_rest(table: NDArray[np.float64], index: int) -> NDArray[np.float64]:
@@ -386,4 +388,4 @@ def _factor(influence: NDArray[np.float64], rows: Samples, confidence: float) ->
     if codes is not None:
         return size_factor(influence, codes, weights=rows.weights, confidence=confidence)
     assert rows.weights is not None
-    return kish_size(rows.weights) / rows.n
+    return weighted_size(influence, rows.weights) / rows.n

@@ -123,15 +123,16 @@ def of_scores(
     def of_class(
         scores: Scores, labels: tuple[Label, ...], k: int, sample_weights: NDArray[np.float64] | None
     ) -> Measurement:
-        own = scores.of_class(k)
-        value = function(*own) if sample_weights is None else weighted(*own, sample_weights)
-        if value is not None:
-            return Measurement(value, scores.n)
-        support = scores.support
-        if 0 < support[k] < scores.n:
-            return undefined(WEIGHTLESS, scores.n)
-        missing = rest_phrase(labels, k) if support[k] else phrase(labels[k])
-        return undefined(f"no sample of {missing} in {scores.n:,}", scores.n)
+        values, positive = scores.of_class(k)
+        if positive.all() or not positive.any():
+            missing = rest_phrase(labels, k) if positive.any() else phrase(labels[k])
+            return undefined(f"no sample of {missing} in {scores.n:,}", scores.n)
+        if sample_weights is None:
+            value = function(values, positive)
+        else:
+            both = sample_weights[positive].any() and sample_weights[~positive].any()
+            value = weighted(values, positive, sample_weights) if both else None
+        return undefined(WEIGHTLESS, scores.n) if value is None else Measurement(value, scores.n)
 
     def compute(scores: Scores, request: Request) -> Measurement:
         if scores.n == 0:
@@ -205,7 +206,12 @@ def of_errors(function: Callable[..., float | None], cause: str) -> Compute:
         if not finite.all():
             bad = rows.n - int(np.count_nonzero(finite))
             return undefined(f"the target of {bad:,} of {rows.n:,} samples is not finite", rows.n)
-        value = function(rows.actual, rows.predicted, weights=rows.weights)
-        return undefined(cause, rows.n) if value is None else Measurement(value, rows.n)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            value = function(rows.actual, rows.predicted, weights=rows.weights)
+        if value is None:
+            return undefined(cause, rows.n)
+        if not math.isfinite(value):
+            return undefined(f"the errors of {rows.n:,} samples are too large: the result is not finite", rows.n)
+        return Measurement(value, rows.n)
 
     return compute

@@ -17,7 +17,8 @@ from pytest_modelgate.metrics.registry import METRICS, Metric
 from pytest_modelgate.metrics.weighting import relative, weighted_table
 from pytest_modelgate.statistics.composites import dirichlet_interval_of
 from pytest_modelgate.statistics.effective import kish_size
-from pytest_modelgate.statistics.resampling import bca_interval
+from pytest_modelgate.statistics.interval import Interval
+from pytest_modelgate.statistics.resampling import LEAST_UNITS, bca_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.samples import Samples
 
 _ROUNDING = 1e-9
+_DIRICHLET, _BCA = "imprecise Dirichlet", "BCa"
+_DRAWS, _MOST_DRAWS = 500, 10_000  # each costs 5 to 9 calls of the function
+_BEYOND = 20  # draws beyond each bound, at least, if that takes no more than so many
 _OF = {"counts": "counts", "scores": "scores", "values": "errors"}
 
 
@@ -47,13 +51,16 @@ def custom_metric(
         of: "counts": the confusion matrix as float64 [K, K], rows actual (not always whole numbers); its bounds are
             the imprecise Dirichlet's. "scores": the actual classes [N] as indices, and the scores [N] or [N, K] as
             they were kept. "values": the true and the predicted values of a regression [N] or [N, D]. The bounds of
-            the last two are the bootstrap's (BCa), approximate.
-        name: as in messages; default the function's.
+            the last two are the bootstrap's (BCa). All are approximate, and for smooth functions only: those of a
+            minimum or maximum, such as the worst class's recall, err far more often than they say (a greatest error
+            gets none; for the worst class there is `assert_every_class_recall_at_least`).
+        name: as in messages; default the function's own, which a lambda has not.
         lowest, highest: the range of its values; a bar outside is an error.
         higher_is_better: the direction of a sensible gate.
 
     Raises:
-        MetricError: `of` is none of these, `function` cannot be called, the range is none, or the name is taken.
+        MetricError: `of` is none of these, `function` cannot be called, the range is none, or the name is missing or
+            taken.
             Later, where the function gives no number, or one outside of its range.
 
     >>> from pytest_modelgate import ConfusionMatrix, Gate
@@ -67,7 +74,9 @@ def custom_metric(
         raise MetricError(f"a metric is computed by a function, and {function!r} cannot be called")
     if not lowest < highest:
         raise MetricError(f"a metric's range must have lowest < highest, not {lowest!r} and {highest!r}")
-    title = name if name is not None else getattr(function, "__name__", type(function).__name__)
+    title = name if name is not None else getattr(function, "__name__", "<lambda>")
+    if title == "<lambda>":
+        raise MetricError("this function has no name of its own: give the metric one with name=")
     if not isinstance(title, str) or not title:
         raise MetricError(f"a metric's name must be a string, not {title!r}")
     if title in METRICS:
@@ -84,7 +93,7 @@ def custom_metric(
         formula="a metric of the user's",
         compute=compute,
         bounds=bounds,
-        bounded_by="imprecise Dirichlet" if of == "counts" else "BCa, approximate",
+        bounded_by=f"{_DIRICHLET if of == 'counts' else _BCA}, approximate",
     )
 
 
@@ -99,6 +108,8 @@ class _Checked:
 
     def __call__(self, *arguments: Any) -> float:
         value = self.function(*arguments)
+        if isinstance(value, float) and self.lowest <= value <= self.highest:
+            return float(value)
         if value is None:
             return math.nan
         if isinstance(value, (str, bytes)) or np.ndim(value):
@@ -125,6 +136,11 @@ class _Checked:
         return undefined(f"{self.title} gave {value} for {support:,} samples", support)
 
 
+def _named(method: str, design: str) -> str:
+    """The method with what is said of groups and weights, which says "approximate" too."""
+    return method + (design or ", approximate")
+
+
 def _counts(function: _Checked) -> tuple[Any, Any]:
     def table_of(matrix: Any, rows: Samples) -> NDArray[np.float64]:
         if rows.weights is None:
@@ -137,16 +153,28 @@ def _counts(function: _Checked) -> tuple[Any, Any]:
 
     def bounds(matrix: Any, request: Request, found: Measurement, confidence: float) -> Bounds:
         rows = request.rows
-        method = "imprecise Dirichlet"
         if rows.groups is not None:
-            return Bounds(None, method, f"{function.title} is not known to be smooth, which groups need")
+            return Bounds(
+                None, _named(_DIRICHLET, ""), f"{function.title} is not known to be smooth, which groups need"
+            )
         table = table_of(matrix, rows) if rows.weights is None else weighted_table(rows, matrix.num_classes)
         if rows.weights is not None:
             table *= kish_size(rows.weights) / table.sum()
-        lowest, highest = function.lowest, function.highest
-        interval = dirichlet_interval_of(table, function, lowest=lowest, highest=highest, confidence=confidence)
+        lower, upper = dirichlet_interval_of(
+            table,
+            function,
+            lowest=function.lowest,
+            highest=function.highest,
+            confidence=confidence,
+            draws=max(_DRAWS, min(math.ceil(_BEYOND / (1 - confidence)), _MOST_DRAWS)),
+        )
+        if upper - lower <= 1e-12 * max(abs(lower), abs(upper)):
+            return Bounds(None, _named(_DIRICHLET, ""), "resampled, it does not change")
         design = described_design(rows)
-        return Bounds(interval, method + design.text, remarks=design.remarks)
+        remarks = design.remarks
+        if rows.weights is not None:
+            remarks += ("the weights are taken as unrelated to what this metric counts (Kish's size)",)
+        return Bounds(Interval(lower, upper), _named(_DIRICHLET, design.text), remarks=remarks)
 
     return compute, bounds
 
@@ -171,7 +199,10 @@ def _columns(function: _Checked) -> tuple[Any, Any]:
         interval = bca_interval(of(source), statistic, confidence=confidence, groups=codes)
         design = described_design(request.rows)
         if interval is None:
-            return Bounds(None, "BCa, approximate", "resampled, it hardly changes or is often undefined")
-        return Bounds(interval, ("BCa" if design.text else "BCa, approximate") + design.text, remarks=design.remarks)
+            why = "resampled, it hardly changes, is often undefined, or is never more than here (or never less)"
+            few = (source.n if codes is None else request.rows.num_groups or 0) < LEAST_UNITS
+            why = f"fewer than {LEAST_UNITS} samples or groups say too little" if few else why
+            return Bounds(None, _named(_BCA, ""), why)
+        return Bounds(interval, _named(_BCA, design.text), remarks=design.remarks)
 
     return compute, bounds

@@ -89,6 +89,18 @@ class Weighing:
         """The sum of their weights."""
         return float(np.count_nonzero(some)) if self.weights is None else float(np.sort(self.weights[some]).sum())
 
+    def sums_of(
+        self, influences: NDArray[np.float64], some: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The influences of these samples and their shares of the weight, each of a group if there are groups."""
+        moved, shares = influences[some], np.ones(np.count_nonzero(some))
+        if self.weights is not None:
+            shares = self.weights[some] / self.weights[some].max()
+        shares /= np.sort(shares).sum()
+        if self.groups is None:
+            return moved, shares
+        return areas.sums_by_group(moved, self.groups[some]), areas.sums_by_group(shares, self.groups[some])
+
     def groups_of(self, some: NDArray[np.bool_]) -> float:
         """How many groups hold one of these samples with a weight; infinite without groups."""
         if self.groups is None:

@@ -2,8 +2,8 @@
 
 Without weights and groups the counts at each distinct score, from one sort of packed keys, are all that is needed.
 Otherwise each sample gets its influence: how much its presence moves the area. No result depends on the order of the
-samples, to the last digit. ROC-AUC's method is in `statistics.areas.auc_effective_size`; the others use the same one
-with the influences' variance, and are approximate.
+samples, to the last digit. ROC-AUC's method is in `statistics.areas`, `auc_effective_size` and `one_more_interval`; the
+others use the same effective size with the influences' variance, and are approximate.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ def roc_auc_interval(
 ) -> Interval | None:
     """Bounds for the area under the ROC curve; None where a kind of sample is missing, or lies within one group.
 
-    Clopper and Pearson's bounds for an effective number of samples: DeLong's variance, capped by Hanley and McNeil's.
-    With `groups`, the variance between groups, and Student's t; with `weights`, Kish's effective sizes (approximate).
+    Clopper and Pearson's bounds for an effective number of samples: DeLong's variance, capped by Hanley and McNeil's;
+    but at least as wide as one more sample of either kind, the worst (or best) possible, would make a Bayesian
+    bootstrap. Which class is called positive changes nothing. With `groups`, the variance between groups, Student's t,
+    and one more group; with `weights`, Kish's effective sizes (approximate).
 
     Args:
         scores: finite numbers, shape [N].
@@ -81,8 +83,9 @@ def average_area_interval(
     """Bounds for the mean over classes, each against the rest (approximate).
 
     A sample's influence on the mean is the mean of its influences. The cap is the square of the classes' mean standard
-    error, times the share that is left of it in the influences, since classes do not err together; the fewest samples
-    are the harmonic mean of the classes'. None where a class that counts has no sample, or is all there is.
+    error, times the share that is left of it in the influences, since classes do not err together, and so is how far
+    one more sample reaches; the fewest samples are the harmonic mean of the classes'. None where a class that counts
+    has no sample, or is all there is.
 
     Args:
         kind: "roc_auc" or "average_precision".
@@ -108,7 +111,7 @@ def average_area_interval(
         truth = actual == k
         share = sample.weight_of(truth) if average == "weighted" else 1.0
         if share > 0:
-            problem = _problem(kind, table[:, k], truth, sample)
+            problem = _problem(kind, table[:, k], truth, sample, confidence)
             if problem is None:
                 return None
             problems.append(problem)
@@ -125,12 +128,15 @@ def average_area_interval(
     for share, problem in zip(shares, problems, strict=True):
         influences += share * problem.influences
     variance, alike = areas.sum_of_squares(influences), mean(lambda problem: problem.variance**0.5) ** 2
+    left = variance / alike if alike > 0 else 1.0
     joint = _Problem(
         area=min(1.0, mean(lambda problem: problem.area)),
         centre=min(1.0, mean(lambda problem: problem.centre)),
         variance=variance,
         influences=influences,
-        cap=mean(lambda problem: problem.cap**0.5) ** 2 * (variance / alike if alike > 0 else 1.0),
+        cap=mean(lambda problem: problem.cap**0.5) ** 2 * left,
+        below=mean(lambda problem: problem.below) * left**0.5,
+        above=mean(lambda problem: problem.above) * left**0.5,
         fewest=1 / mean(lambda problem: 1 / problem.fewest),
         fewest_of_both=min(problem.fewest_of_both for problem in problems),
         fewest_groups=min(problem.fewest_groups for problem in problems),
@@ -160,7 +166,7 @@ def paired_area_interval(
     first, truth = scores_and_truth(candidate, positive)
     second, _ = scores_and_truth(baseline, positive)
     sample = Weighing.of(len(truth), weights, groups)
-    new, old = _problem(kind, first, truth, sample), _problem(kind, second, truth, sample)
+    new, old = (_problem(kind, scores, truth, sample) for scores in (first, second))
     if new is None or old is None:
         return None
     degrees = min(new.fewest_of_both, new.fewest_groups) - 1
@@ -185,6 +191,7 @@ class _Problem:
         variance: of the area, were the samples independent.
         influences: float64 [N], whose sum of squares is the variance; empty if only counts were looked at.
         cap: a steadier variance, which the effective size must not beat, but for `fewest`.
+        below, above: how far from the area the bounds reach at least, by one more sample or group.
         fewest: (effective) samples that the area is counted in when it is 0 or 1.
         fewest_of_both: positive or negative samples, whichever are fewer.
         fewest_groups: groups with a positive or groups with a negative sample, whichever are fewer.
@@ -195,6 +202,8 @@ class _Problem:
     variance: float
     influences: NDArray[np.float64]
     cap: float
+    below: float
+    above: float
     fewest: float
     fewest_of_both: float
     fewest_groups: float
@@ -215,7 +224,7 @@ class _Problem:
             size = min(size, areas.effective_size(centre, clustered, self.cap * design, fewest))
             centre = max(0.0, self.area - (self.area - centre) * design)  # a sample's group counts with it
         lower, upper = clopper_pearson_effective(centre, size, confidence)
-        return Interval(min(lower, self.area), max(upper, self.area))
+        return Interval(max(0.0, min(lower, self.area - self.below)), min(1.0, max(upper, self.area + self.above)))
 
 
 def _interval(
@@ -225,13 +234,13 @@ def _interval(
     values, truth = scores_and_truth(scores, positive)
     sample = Weighing.of(len(truth), weights, groups)
     if weights is None and groups is None:
-        problem = _counted_problem(kind, values, truth)
+        problem = _counted_problem(kind, values, truth, confidence)
     else:
-        problem = _problem(kind, values, truth, sample)
+        problem = _problem(kind, values, truth, sample, confidence)
     return None if problem is None else problem.interval(confidence, sample.groups)
 
 
-def _counted_problem(kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_]) -> _Problem | None:
+def _counted_problem(kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_], confidence: float) -> _Problem | None:
     """From the counts at each distinct score alone; None where a kind of sample is missing."""
     hits, misses = _counts_by_score(values, truth)
     m, n = float(hits.sum()), float(misses.sum())
@@ -241,25 +250,46 @@ def _counted_problem(kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_])
     variance = float((hits * np.square(area.of_positive)).sum()) * _unbiased(m)
     variance += float((misses * np.square(area.of_negative)).sum()) * _unbiased(n)
     centre = area.value if area.own is None else area.value - float((hits * area.own).sum())
+    below = above = 0.0
+    if kind == "roc_auc":
+        kinds = [
+            np.repeat(area.of_positive, hits.astype(np.int64)),
+            np.repeat(area.of_negative, misses.astype(np.int64)),
+        ]
+        below, above = _reach(
+            area.value, [(moved, np.full(len(moved), 1 / len(moved))) for moved in kinds], min(m, n), confidence
+        )
     return _Problem(
         area=area.value,
         centre=centre,
         variance=variance,
         influences=np.empty(0),
         cap=_cap(kind, centre, m, n),
+        below=below,
+        above=above,
         fewest=_fewest(kind, m, n),
         fewest_of_both=min(m, n),
         fewest_groups=math.inf,
     )
 
 
-def _problem(kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_], sample: Weighing) -> _Problem | None:
-    """With an influence for each sample; None where a kind of sample is missing or has no weight."""
+def _problem(
+    kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_], sample: Weighing, confidence: float | None = None
+) -> _Problem | None:
+    """With an influence for each sample; None where a kind of sample is missing or has no weight.
+
+    Without a confidence, nothing of what one more sample would do.
+    """
     ranked = ranked_rows(kind, values, truth, sample.weights)
     m, n = sample.size_of(truth), sample.size_of(~truth)
     if ranked is None or m == 0 or n == 0:
         return None
+    few_groups = min(sample.groups_of(truth), sample.groups_of(~truth))
     centre, influences = ranked.area - ranked.bias, ranked.influences
+    below = above = 0.0
+    if kind == "roc_auc" and confidence is not None:
+        kinds = [sample.sums_of(influences, some) for some in (truth, ~truth)]
+        below, above = _reach(ranked.area, kinds, min(m, n, few_groups), confidence)
     influences *= np.where(truth, _unbiased(m) ** 0.5, _unbiased(n) ** 0.5)
     return _Problem(
         area=ranked.area,
@@ -267,9 +297,11 @@ def _problem(kind: Kind, values: NDArray[Any], truth: NDArray[np.bool_], sample:
         variance=areas.sum_of_squares(influences),
         influences=influences,
         cap=_cap(kind, centre, m, n),
+        below=below,
+        above=above,
         fewest=_fewest(kind, m, n),
         fewest_of_both=min(m, n),
-        fewest_groups=min(sample.groups_of(truth), sample.groups_of(~truth)),
+        fewest_groups=few_groups,
     )
 
 
@@ -278,8 +310,22 @@ def _unbiased(size: float) -> float:
     return size / (size - 1) if size > 1 else 1.0
 
 
+def _reach(
+    area: float, kinds: list[tuple[NDArray[np.float64], NDArray[np.float64]]], fewest: float, confidence: float
+) -> tuple[float, float]:
+    """How far below and above a ROC-AUC one more sample (or group) of either kind makes the bounds reach.
+
+    An area of 0 or 1 is worth as many trials as there are samples or groups of the rarer kind.
+    """
+    if 0.0 < area < 1.0:
+        lower, upper = areas.one_more_interval(area, kinds, confidence)
+    else:
+        lower, upper = clopper_pearson_effective(area, fewest, confidence)
+    return area - lower, upper - area
+
+
 def _cap(kind: Kind, area: float, m: float, n: float) -> float:
-    return areas.hanley_mcneil_variance(area, m, n) if kind == "roc_auc" else area * (1 - area) / m
+    return areas.auc_cap(area, m, n) if kind == "roc_auc" else area * (1 - area) / m
 
 
 def _fewest(kind: Kind, m: float, n: float) -> float:

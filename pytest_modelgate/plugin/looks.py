@@ -136,12 +136,12 @@ def _means(evaluation: Evaluation) -> Iterator[float]:
 
 def _warning(evaluation: Evaluation, count: int) -> str:
     """What so many looks at one test set may cost: the greatest of `count` errors of chance (sqrt(2 log count) s)."""
-    cost = "its figures look better than they are"
+    cost = "look better than it is"
     if evaluation.matrix is not None:
         share = int(evaluation.matrix.counts.trace()) / evaluation.n
         points = 100 * math.sqrt(2 * math.log(count) * max(share * (1 - share), 1 / evaluation.n) / evaluation.n)
-        cost = f"its accuracy looks up to {points:.1f} points better than it is"
+        cost = f"look up to {points:.1f} points of accuracy better than it is"
     return (
-        f"these {evaluation.n:,} samples have been judged {count:,} times on this machine: of the model that did best "
-        f"in so many looks {cost}. Judge the final model on samples that chose nothing"
+        f"these {evaluation.n:,} samples have been judged {count:,} times on this machine: so many looks make the best "
+        f"model {cost}. Judge the final model on samples that chose nothing"
     )

@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
-from pytest_modelgate.statistics.interval import Interval, check_level, student_quantile
+from pytest_modelgate.statistics.interval import Interval, check_level, normal_quantile, student_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+ONE_BY_ONE = 100  # of the lowest and of the highest influences; the sum of those between is all but normal
 
 
 class Area(NamedTuple):
@@ -121,13 +127,119 @@ def effective_size(area: float, variance: float, cap_variance: float, fewest: fl
 def auc_effective_size(auc: float, positives: float, negatives: float, delong_variance: float) -> float:
     """The effective number of samples of a ROC-AUC, by DeLong's variance, at most that of Hanley and McNeil's.
 
-    An area of 0 or 1 is worth as many trials as there are samples of the rarer kind.
+    Theirs is the larger one of both ways around: which kind is called positive proves nothing. An area of 0 or 1 is
+    worth as many trials as there are samples of the rarer kind.
 
     >>> auc_effective_size(1.0, 10, 100, 0.0)
     10
     """
-    cap = hanley_mcneil_variance(auc, positives, negatives)
+    cap = auc_cap(auc, positives, negatives)
     return effective_size(auc, delong_variance, cap, min(positives, negatives))
+
+
+def auc_cap(auc: float, positives: float, negatives: float) -> float:
+    """Hanley and McNeil's variance or, if larger, the one with the numbers of the two kinds exchanged."""
+    around = hanley_mcneil_variance(auc, negatives, positives)
+    return max(hanley_mcneil_variance(auc, positives, negatives), around)
+
+
+def one_more_interval(area: float, kinds: Sequence[tuple[Floats, Floats]], confidence: float = 0.95) -> Interval:
+    """Bounds for a ROC-AUC as if one more sample of either kind had come, the worst one possible (or the best).
+
+    Few samples of a kind may hold none of the errors that occur, and then no variance shows them. The bounds are
+    quantiles of the Bayesian bootstrap (Rubin 1981) of a kind's placement values a with weights w, and one more of
+    value 0, or 1, and of the usual weight e = sum of w**2: of sum(d w a) / (sum(d w) + e x), where d and x are
+    exponentially distributed. Such a quantile t is where sum(d w (a - t)) - e x t is negative with probability
+    1 - confidence, which Lugannani and Rice's (1980) saddlepoint approximation finds, in Barndorff-Nielsen's form.
+
+    Args:
+        area: above 0 and below 1.
+        kinds: for one kind or both, w (a - area) of each sample (or group of samples), sum 0, and w, sum 1: [M] each.
+        confidence: of each of the two one-sided bounds.
+
+    >>> lower, upper = one_more_interval(0.99, [(np.array([-0.09] + [0.01] * 9) / 10, np.full(10, 0.1))])
+    >>> round(lower, 2), round(upper, 2)
+    (0.73, 1.0)
+    """
+    check_level(confidence)
+    if not 0.0 < area < 1.0:
+        raise EvidenceError(f"an area must lie between 0 and 1, not {area!r}")
+    below = [_Sum.of(area, moved, shares) for moved, shares in kinds]
+    above = [_Sum.of(1 - area, -moved, shares) for moved, shares in kinds]
+    bounds = _quantiles(below + above, 1 - confidence)
+    return Interval(float(bounds[: len(below)].min()), float(1 - bounds[len(below) :].min()))
+
+
+class _Sum(NamedTuple):
+    """The steps w (a - t) of one bootstrap as moved + (area - t) held, with one more of value 0 as the last.
+
+    Of many steps, the sum of those in the middle is taken as normal: their sum, and their products' sums [2, 2].
+    """
+
+    area: float
+    moved: Floats
+    held: Floats
+    total: Floats
+    products: Floats
+
+    @classmethod
+    def of(cls, area: float, influences: Floats, shares: Floats) -> _Sum:
+        order = np.lexsort((shares, influences))
+        moved, held = influences[order], shares[order]
+        extra = float(np.square(held).sum())
+        between = slice(ONE_BY_ONE, max(ONE_BY_ONE, len(moved) - ONE_BY_ONE))
+        middle = np.stack((moved[between], held[between]))
+        products = np.array([[float((a * b).sum()) for a in middle] for b in middle])
+        moved = np.concatenate((moved[: between.start], moved[between.stop :], [-area * extra]))
+        held = np.concatenate((held[: between.start], held[between.stop :], [extra]))
+        return cls(area, moved, held, middle.sum(axis=1), products)
+
+
+def _quantiles(sums: Sequence[_Sum], probability: float) -> Floats:
+    """Where each bootstrap lies with this probability; at most its mean."""
+    target, longest = normal_quantile(probability), max(len(one.moved) for one in sums)
+    # Steps of 0 change no sum, so that all can be looked at together: [S, T, M] with T candidates for each.
+    moved, held = (
+        np.stack([np.pad(getattr(one, name), (0, longest - len(one.moved))) for one in sums])[:, None]
+        for name in ("moved", "held")
+    )
+    total, products = np.stack([one.total for one in sums]), np.stack([one.products for one in sums])
+    area = np.array([one.area for one in sums])[:, None]
+    mean = area / np.array([[1 + one.held[-1]] for one in sums])
+    low, high = np.full_like(mean, -14.0), np.full_like(mean, 14.0)  # log-odds of the quantile's share of the mean
+    each = np.arange(len(sums))
+    for _ in range(2):
+        odds = low + (high - low) * np.linspace(0, 1, 14)
+        gap = area - mean / (1 + np.exp(-odds))
+        at = np.stack((np.ones_like(gap), gap))
+        normal = np.einsum("si,ist->st", total, at), np.einsum("ist,sij,jst->st", at, products, at)
+        roots = np.maximum.accumulate(_signed_roots(moved + gap[:, :, None] * held, *normal), axis=1)
+        found = np.clip((roots < target).sum(axis=1), 1, 13)
+        low, high = odds[each, found - 1][:, None], odds[each, found][:, None]
+    left, right = roots[each, found - 1], roots[each, found]
+    share = np.clip((target - left) / np.maximum(right - left, 1e-300), 0.0, 1.0)[:, None]
+    return np.asarray((mean / (1 + np.exp(-(low + share * (high - low)))))[:, 0])
+
+
+def _signed_roots(steps: Floats, mean: Floats, variance: Floats) -> Floats:
+    """The normal quantiles of P(sum of steps times Exponential(1) + Normal(mean, variance) < 0): [.., M] to [..].
+
+    The expected sum is above 0, and a step below 0.
+    """
+    floor = 1 / steps.min(axis=-1)  # the cumulant generating function is defined between here and 0, and beyond
+    low, high = np.zeros_like(floor), np.full_like(floor, 25.0)
+    for _ in range(20):  # where its derivative is 0, by bisection
+        middle = (low + high) / 2
+        at = -np.expm1(-middle) * floor
+        slope = (steps / (1 - steps * at[..., None])).sum(axis=-1) + mean + variance * at
+        low, high = np.where(slope > 0, middle, low), np.where(slope > 0, high, middle)
+    curvature = np.square(steps / (1 - steps * at[..., None])).sum(axis=-1) + variance
+    at = np.clip(at - slope / curvature, floor * (1 - 1e-12), floor * 1e-12)
+    left = 1 - steps * at[..., None]
+    generated = -np.log(left).sum(axis=-1) + mean * at + variance * at**2 / 2
+    root = -np.sqrt(np.maximum(-2 * generated, 1e-30))
+    other = at * np.sqrt(np.square(steps / left).sum(axis=-1) + variance)
+    return np.asarray(root + np.log(other / root) / root)
 
 
 def difference_interval(

@@ -27,6 +27,7 @@ from pytest_modelgate.statistics.dirichlet import (
     parts_of_cells,
     slopes_of,
 )
+from pytest_modelgate.statistics.effective import clopper_pearson_effective
 from pytest_modelgate.statistics.interval import Interval, check_level
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ MOST_SAMPLES = 1e10
 """More tell hardly more, and some versions of betaincinv return NaN for them: such counts are scaled down."""
 FUNCTION_DRAWS, MOST_FUNCTION_DRAWS = 1_000, 10_000
 """Draws for a function that takes one table a call: by default, and at the highest confidence."""
+
+
+def method_of(cells: int) -> str:
+    """What bounds a metric of a table with so many nonzero cells.
+
+    >>> method_of(4), method_of(5_000)
+    ('imprecise Dirichlet', 'delta method, approximate')
+    """
+    return "imprecise Dirichlet" if cells <= MOST_CELLS else "delta method, approximate"
 
 
 def jaccard_of_f1(f1: float) -> float:
@@ -144,6 +154,31 @@ def dirichlet_interval(
         return drawn_bounds(design, additions, limits, draws, seed)
     slopes, bias = slopes_of(table[actual, predicted], actual, predicted, k, metric)
     return delta_bounds(design, additions, limits, slopes, bias, seed)
+
+
+def mean_of_shares_interval(share: float, sizes: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Bounds for the mean of K classes' shares, such as the mean recall, each one-sided at `confidence`.
+
+    Clopper and Pearson's for the mean over K^2 / sum(1 / n_k) trials: so many give the mean of K equal shares its
+    variance p (1 - p) / K^2 sum(1 / n_k). Of classes with few samples the draws of `dirichlet_interval` are too sure:
+    a class whose one sample is right is drawn as always right.
+
+    Args:
+        share: the mean of the shares, from 0 to 1.
+        sizes: [K], how many samples each class has; they need not be whole.
+
+    Raises:
+        EvidenceError: a share out of range, a class without samples.
+        BarError: unless 0 < confidence < 1.
+
+    >>> lower, upper = mean_of_shares_interval(1.0, [1] * 20)
+    >>> round(lower, 3), upper
+    (0.861, 1.0)
+    """
+    found = np.asarray(sizes, dtype=np.float64)
+    if found.ndim != 1 or len(found) == 0 or not (np.isfinite(found) & (found > 0)).all():
+        raise EvidenceError("every class must have samples, and finitely many")
+    return clopper_pearson_effective(share, len(found) ** 2 / math.fsum((1 / found).tolist()), confidence)
 
 
 def dirichlet_interval_of(

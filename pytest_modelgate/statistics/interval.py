@@ -18,8 +18,10 @@ class Interval(NamedTuple):
 
 def check_level(confidence: float) -> float:
     """The confidence, if it lies between 0 and 1; a `BarError` otherwise."""
-    if not 0.0 < confidence < 1.0:
-        raise BarError(f"confidence must lie between 0 and 1, such as 0.95, not {confidence!r}")
+    number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
+    if not number or not 0.0 < confidence < 1.0:
+        meant = f"; was {confidence / 100:g} meant?" if number and 50 <= confidence < 100 else ""
+        raise BarError(f"confidence must lie between 0 and 1, such as 0.95, not {confidence!r}{meant}")
     return confidence
 
 

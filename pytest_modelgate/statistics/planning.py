@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
 
 CHUNK = 512
+MOST_TRIALS = 10**10
+"""More trials are taken for so many: the inverse beta function fails from 1e12 on."""
 
 
 def power_of_proportion(trials: ArrayLike, bar: float, truth: float, *, confidence: float = 0.95) -> Any:
@@ -237,6 +239,7 @@ def _resolved(trials: int, bar: float, confidence: float, power: float, *, below
         raise EvidenceError(f"the number of trials must not be negative: {trials}")
     if trials == 0:
         return None
+    trials = min(trials, MOST_TRIALS)
     k = int(_needed(np.array([trials]), bar, confidence, below)[0])
     if k > trials:
         return None

@@ -27,7 +27,7 @@ def clopper_pearson(hits: SupportsIndex, trials: SupportsIndex, confidence: floa
     >>> f"{lower:.3f} to {upper:.3f}"
     '0.071 to 0.187'
     """
-    hits, trials = _checked(hits, trials)
+    hits, trials = checked_counts(hits, trials)
     check_level(confidence)
     from scipy.special import betaincinv
 
@@ -48,7 +48,7 @@ def tail_at_least(hits: SupportsIndex, trials: SupportsIndex, p: float) -> float
     >>> tail_at_least(2, 2, 0.5)
     0.25
     """
-    hits, trials = _checked(hits, trials)
+    hits, trials = checked_counts(hits, trials)
     _check_probability(p)
     if hits == 0:
         return 1.0
@@ -66,7 +66,7 @@ def tail_at_most(hits: SupportsIndex, trials: SupportsIndex, p: float) -> float:
     >>> tail_at_most(0, 2, 0.5)
     0.25
     """
-    hits, trials = _checked(hits, trials)
+    hits, trials = checked_counts(hits, trials)
     _check_probability(p)
     if hits == trials:
         return 1.0
@@ -75,7 +75,8 @@ def tail_at_most(hits: SupportsIndex, trials: SupportsIndex, p: float) -> float:
     return float(betaincc(hits + 1, trials - hits, p))
 
 
-def _checked(hits: SupportsIndex, trials: SupportsIndex) -> tuple[int, int]:
+def checked_counts(hits: SupportsIndex, trials: SupportsIndex) -> tuple[int, int]:
+    """Both as whole numbers; an `EvidenceError` unless 0 <= hits <= trials."""
     try:
         hits, trials = operator.index(hits), operator.index(trials)
     except TypeError:

@@ -25,6 +25,7 @@ MOST_JACKKNIFE = 200  # blocks left out in turn, where each costs a call of the 
 MOST_TOUCHED = 200_000_000  # rows in all resamples together
 LEAST_DRAWS = 500
 MOST_UNDEFINED = 0.05  # the share of resamples without a value
+LEAST_BEYOND = 0.01  # the share of resamples above the estimate, and below: an extreme has none on one side
 COPIES = 10  # rows that stand for one, on average, where weights are given
 
 
@@ -55,7 +56,8 @@ def bca_interval(
         seed: of the draws.
 
     Returns:
-        None with fewer than 20 samples or groups, where all resamples give one value, or where more than 5% give none.
+        None with fewer than 20 samples or groups, where more than 5% of the resamples give no value, and where less
+        than 1% lie above the estimate or below it: of a greatest error no resample knows a greater one.
 
     Raises:
         EvidenceError: columns of different lengths, or NaN in one.
@@ -226,10 +228,12 @@ def _bounds(
         return None
     if defined[-1] - defined[0] <= 1e-12 * max(abs(defined[0]), abs(defined[-1])):
         return None
-    below = np.searchsorted(defined, estimate, "left") + np.searchsorted(defined, estimate, "right")
-    if not 0 < below < 2 * len(defined):
+    slack = 1e-12 * abs(estimate)  # a resample of the same value may add up in another order
+    below = int(np.searchsorted(defined, estimate - slack, "left"))
+    above = len(defined) - int(np.searchsorted(defined, estimate + slack, "right"))
+    if min(below, above) < LEAST_BEYOND * len(defined):
         return None
-    bias = normal_quantile(below / (2 * len(defined)))
+    bias = normal_quantile((below + (len(defined) - above)) / (2 * len(defined)))
     pull = left_out.mean() - left_out
     square = float((pull**2).sum())
     acceleration = float((pull**3).sum()) / (6 * square**1.5) if square > 0 else 0.0

@@ -5,12 +5,11 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import math
-import operator
 from collections.abc import Callable
 from typing import SupportsIndex
 
-from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.statistics.interval import Interval, check_level
+from pytest_modelgate.statistics.proportions import checked_counts
 
 # The beta mixture's parameters. With 1/2 a flawless run of n pays a factor of about sqrt(pi n), with 1 (the uniform
 # mixture) one of n + 1: gates live near 1, where 1/2 gives the tighter bounds.
@@ -39,7 +38,7 @@ def anytime_interval(hits: SupportsIndex, trials: SupportsIndex, confidence: flo
     >>> f"{lower:.3f} to {upper:.3f}"
     '0.689 to 0.988'
     """
-    hits, trials = _checked(hits, trials)
+    hits, trials = checked_counts(hits, trials)
     check_level(confidence)
     if trials == 0:
         return Interval(0.0, 1.0)
@@ -70,13 +69,3 @@ def _edge(allowed: Callable[[float], bool], outside: float, inside: float) -> fl
             inside = middle
         else:
             outside = middle
-
-
-def _checked(hits: SupportsIndex, trials: SupportsIndex) -> tuple[int, int]:
-    try:
-        hits, trials = operator.index(hits), operator.index(trials)
-    except TypeError:
-        raise EvidenceError(f"hits and trials must be whole numbers, not {hits!r} of {trials!r}") from None
-    if not 0 <= hits <= trials:
-        raise EvidenceError(f"hits must lie between 0 and the number of trials, not {hits} of {trials}")
-    return hits, trials

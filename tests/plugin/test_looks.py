@@ -92,7 +92,8 @@ def test_the_hundredth_is_said_once_at_the_users_line(pytester: pytest.Pytester)
     result.assert_outcomes(passed=3, warnings=1)
     text = result.stdout.str()
     assert re.search(r"_line\.py:9: ModelgateWarning: these 100 samples have been judged 100 times", text), text
-    assert "its accuracy looks up to 3.0 points better than it is" in text  # sqrt(2 log 100 * .01 * .99 / 100)
+    said = "make the best model look up to 3.0 points of accuracy better than it is"
+    assert said in text  # sqrt(2 log 100 * .01 * .99 / 100)
     assert "Judge the final model on samples that chose nothing" in text
     assert counts(pytester) == {DATA: MANY + 1}
 

@@ -171,6 +171,85 @@ def roc_auc_scenarios() -> Iterable[Scenario]:
                 )
 
 
+def _mistaken(m: int, n: int, shift: float, share: float, of: str, group: int = 0, beyond: float = 0.0) -> Draw:
+    """A share of the samples of one kind (or of its groups of this size) that score like the other kind, or beyond."""
+    positive = _labels(m, n)
+    doubtful = positive if of == "positive" else ~positive
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        hidden = rng.random(m + n) < share
+        if group:
+            codes = np.arange(m + n) // group
+            hidden = hidden[codes]
+        hidden &= doubtful
+        scores = rng.standard_normal(m + n) + shift * (positive ^ hidden)
+        scores += np.where(hidden, np.where(positive, -beyond, beyond), 0.0)
+        return {"scores": scores, "positive": positive} | ({"groups": codes} if group else {})
+
+    return draw
+
+
+def few_of_one_kind_scenarios() -> Iterable[Scenario]:
+    """Few samples of one kind: ordinary scores, and a share of the few that scores like the other kind."""
+    right, wrong = INTERVAL["roc_auc"], {"DeLong on the logit": logit("roc_auc")}
+    for m, n in ((200, 5), (500, 10), (1000, 20), (3000, 50), (5, 200), (500, 100)):
+        for auc, spread in ((0.8, 1.0), (0.95, 1.0), (0.95, 2.0), (0.99, 1.0)):
+            yield Scenario(
+                metric="roc_auc",
+                name=f"AUC {auc}, positive scores {spread:g} times as spread, {m} against {n}",
+                truth=auc,
+                draw=_binormal(m, n, shift_for(auc) * ((1 + spread**2) / 2) ** 0.5, 0.0, spread),
+                right=right,
+                wrong=wrong,
+            )
+    for few, many, share, shift in (
+        (20, 1000, 0.05, 4.0),
+        (10, 500, 0.1, 4.0),
+        (50, 1000, 0.03, 4.0),
+        (100, 2000, 0.02, 4.0),
+        (1000, 3000, 0.002, 4.0),
+        (30, 2000, 0.05, 4.5),
+        (30, 300, 0.05, 4.5),
+        (30, 40, 0.05, 4.0),
+    ):
+        for of in ("positive", "negative"):
+            m, n = (few, many) if of == "positive" else (many, few)
+            yield Scenario(
+                metric="roc_auc",
+                name=f"{share:.1%} of the {of} samples score like the others, {shift:g} apart, {m} against {n}",
+                truth=float((1 - share) * ndtr(shift / 2**0.5) + share / 2),
+                draw=_mistaken(m, n, shift, share, of),
+                right=right,
+                wrong=wrong,
+            )
+    for few, many, share in ((10, 500, 0.27), (30, 1000, 0.1), (100, 1000, 0.031)):
+        for of in ("positive", "negative"):
+            m, n = (few, many) if of == "positive" else (many, few)
+            yield Scenario(
+                metric="roc_auc",
+                name=f"{share:.1%} of the {of} samples on the wrong side of all others, {m} against {n}",
+                truth=float((1 - share) * ndtr(4.0 / 2**0.5)),
+                draw=_mistaken(m, n, 4.0, share, of, beyond=20.0),
+                right=right,
+                wrong=wrong,
+            )
+
+
+def few_groups_scenarios() -> Iterable[Scenario]:
+    """Few groups of one kind, of which a share scores like the other kind."""
+    for few, many, share in ((10, 100, 0.1), (20, 40, 0.05), (40, 40, 0.03)):
+        for of in ("positive", "negative"):
+            m, n = (few, many) if of == "positive" else (many, few)
+            yield Scenario(
+                metric="roc_auc",
+                name=f"{share:.0%} of the groups of {of} samples score like the others, {m} of 10 against {n}",
+                truth=float((1 - share) * ndtr(4.0 / 2**0.5) + share / 2),
+                draw=_mistaken(10 * m, 10 * n, 4.0, share, of, 10),
+                right=INTERVAL["roc_auc"],
+                wrong={"groups ignored": ignoring(INTERVAL["roc_auc"], "groups")},
+            )
+
+
 def _independent(size: int, prevalence: float, shift: float) -> Draw:
     def draw(rng: np.random.Generator) -> dict[str, Any]:
         positive = rng.random(size) < prevalence
@@ -380,6 +459,8 @@ def paired_scenarios() -> Iterable[Scenario]:
 
 AREAS: dict[str, tuple[str, Callable[[], Iterable[Scenario]]]] = {
     "roc_auc": ("effective size", roc_auc_scenarios),
+    "few of one kind": ("effective size", few_of_one_kind_scenarios),
+    "few groups of one kind": ("effective size, groups", few_groups_scenarios),
     "average_precision": ("effective size, approximate", average_precision_scenarios),
     "groups": ("effective size, groups", grouped_scenarios),
     "weights": ("effective size, weights, approximate", weighted_scenarios),

@@ -15,6 +15,7 @@ from pytest_modelgate.metrics.margins import MarginMetric, margin_metric
 from pytest_modelgate.statistics.composites import (
     dirichlet_interval,
     f1_interval,
+    mean_of_shares_interval,
     paired_dirichlet_interval,
 )
 from pytest_modelgate.statistics.interval import Interval
@@ -50,6 +51,18 @@ CLASS_METRICS = (("f1", "macro"), ("recall", "macro"), ("precision", "macro"), (
 # The first is drawn (some 300 cells), the others go by the delta method (3,000 and 5,000 cells).
 HUNDRED = [(100, 2_000, 0.90, 0.90, 1.0), (100, 10_000, 0.75, 0.60, 0.2), (100, 100_000, 0.98, 0.80, 0.1)]
 HUNDRED_METRICS = (("f1", "macro"), ("precision", "macro"), ("f1", "weighted"), ("mcc", None))
+# The samples of each class, and the recall of the first and of the last.
+FEW = [
+    ((1,) * 20, 0.90, 0.90),
+    ((1,) * 20, 0.70, 0.70),
+    ((3,) * 20, 0.95, 0.85),
+    ((1, 2, 3, 5, 30) * 2, 0.95, 0.95),
+    ((1, 2, 3, 20, 100), 0.90, 0.90),
+    ((200,) * 3 + (3,), 0.98, 0.80),
+    ((9,) * 10, 0.98, 0.90),
+]
+# Of 20 classes half are as common as they can be, and half have so many samples.
+RARE = [(20, 400, 3), (20, 1000, 5), (20, 1000, 1)]
 # Classes, samples, share of the last class, recall of the baseline, of the candidate where the baseline was right, and
 # where it was wrong.
 PAIRED = [
@@ -185,6 +198,61 @@ def many(scenarios: list, metrics: tuple, runs: int, seed: int, bounds: Callable
     return found
 
 
+def mean_recall(counts: np.ndarray) -> Interval:
+    """What the package says of classes with few samples: the wider of two."""
+    sizes = counts.sum(axis=1)
+    bounds = drawn_recall(counts)
+    wider = mean_of_shares_interval(float((counts.diagonal() / sizes).mean()), sizes)
+    return Interval(min(bounds.lower, wider.lower), max(bounds.upper, wider.upper))
+
+
+def drawn_recall(counts: np.ndarray) -> Interval:
+    """The named wrong method where classes have few samples."""
+    metric = margin_metric("balanced_accuracy", average=None, index=None)
+    return dirichlet_interval(counts, metric, lowest=0.0, highest=1.0, draws=DRAWS)
+
+
+def few(
+    runs: int, seed: int = 0, bounds: Callable = mean_recall, method: str = "imprecise Dirichlet and Clopper-Pearson"
+) -> list[Rate]:
+    """The mean recall of classes with given numbers of samples, most of them few; errors go to the next class."""
+    found = []
+    for sizes, first, last in FEW:
+        k, recalls = len(sizes), np.linspace(first, last, len(sizes))
+        hits = np.random.default_rng([seed, k, sum(sizes)]).binomial(sizes, recalls, size=(runs, k))
+        drawn, times = np.unique(hits, axis=0, return_counts=True)
+        truth, wrong = float(recalls.mean()), np.zeros(2)
+        for row, often in zip(drawn, times, strict=True):
+            table = np.diag(row) + np.roll(np.diag(np.array(sizes) - row), 1, axis=1)
+            lower, upper = bounds(table.astype(np.float64))
+            wrong += often * np.array([lower > truth + ROUNDING, upper < truth - ROUNDING])
+        false_pass, false_fail = (wrong / runs).tolist()
+        shown = f"{min(sizes)} to {max(sizes)} samples" if min(sizes) < max(sizes) else f"{sizes[0]} each"
+        found.append(
+            Rate(
+                metric="balanced accuracy, few samples a class",
+                method=method,
+                scenario=f"{k} classes of {shown}, recalls {first:g} to {last:g}",
+                false_pass=false_pass,
+                false_fail=false_fail,
+                runs=runs,
+            )
+        )
+    return found
+
+
+def rare(runs: int, seed: int = 0) -> list[Rate]:
+    """Macro F1 where half of the classes have so few samples that a remark says so."""
+    found, metric = [], margin_metric("f1", average="macro", index=None)
+    for k, n, of_rare in RARE:
+        table = class_table(k, 0.95, 0.85, 1.0)
+        sizes = np.where(np.arange(k) % 2, of_rare, 2 * n / k - of_rare) / n
+        table *= (sizes / table.sum(axis=1))[:, np.newaxis]
+        names = ("macro f1, rare classes", "imprecise Dirichlet", f"{k} classes, n {n:,}, of half about {of_rare}")
+        found.append(rate(names, table, of_table(metric, table), n, lambda c: imprecise(metric, c), runs, seed))
+    return found
+
+
 def paired(runs: int, seed: int = 0) -> list[Rate]:
     found = []
     for k, n, share, recall, kept, mended in PAIRED:
@@ -224,13 +292,16 @@ def measure(runs: int, seed: int = 0) -> list[Rate]:
         *classes(runs, seed),
         *hundred(some, seed),
         *paired(runs, seed),
+        *few(runs, seed),
+        *rare(some, seed),
     ]
 
 
 def controls(runs: int, seed: int = 0) -> list[Rate]:
-    """The percentile bootstrap, which must break."""
+    """The percentile bootstrap, and the draws alone where classes have few samples: both must break."""
     wrong = "percentile bootstrap"
     return [
         *binary(runs, seed, percentile_bootstrap, wrong),
         *many(HUNDRED[:1], HUNDRED_METRICS[:1], max(runs // 3, 1), seed, percentile_bootstrap, wrong),
+        *few(runs, seed, drawn_recall, "imprecise Dirichlet"),
     ]

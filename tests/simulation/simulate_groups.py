@@ -1,4 +1,6 @@
-"""Error rates for proportions of samples that come in groups: beta-binomial groups of known intra-class correlation.
+"""Error rates for samples that come in groups, or that weigh differently, where the heavy ones may be the hard ones.
+
+Groups are beta-binomial with a known intra-class correlation.
 
 python tests/simulation/simulate_groups.py
 """
@@ -10,7 +12,15 @@ from collections.abc import Callable
 import numpy as np
 from rates import Rate
 
-from pytest_modelgate.statistics.effective import clopper_pearson_effective, effective_trials
+from pytest_modelgate.metrics.bounds import influences
+from pytest_modelgate.metrics.margins import margin_metric
+from pytest_modelgate.statistics.composites import dirichlet_interval
+from pytest_modelgate.statistics.effective import (
+    clopper_pearson_effective,
+    effective_trials,
+    kish_size,
+    weighted_size,
+)
 from pytest_modelgate.statistics.interval import normal_quantile, student_quantile
 
 FindSize = Callable[[np.ndarray, np.ndarray], float]
@@ -21,6 +31,16 @@ UNEQUAL = {
     "20 groups of 5 to 60": (5,) * 10 + (20,) * 6 + (60,) * 4,
 }
 SHARES = (0.8, 0.9, 0.95, 0.99)
+# Samples, the part of them that is heavy, their weight, and the share of hits of the heavy and of the others.
+WEIGHTED = [
+    (300, 0.10, 10.0, 0.70, 0.98),
+    (1000, 0.02, 10.0, 0.50, 1.0),
+    (1000, 0.10, 5.0, 0.80, 0.99),
+    (1000, 0.10, 5.0, 0.90, 0.90),
+    (5000, 0.02, 10.0, 0.50, 1.0),
+    (1000, 0.50, 3.0, 0.99, 0.80),
+]
+DRAWS = 2_000
 
 
 def draw_groups(share: float, correlation: float, sizes: np.ndarray, runs: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,20 +114,104 @@ def scenarios(
     ]
 
 
-def measure(runs: int, seed: int = 0) -> list[Rate]:
+def kish_alone(values: np.ndarray, weights: np.ndarray) -> float:
+    """The named wrong method: as if the weights had nothing to do with the errors."""
+    return kish_size(weights)
+
+
+def named(n: int, part: float, weight: float, heavy: float, light: float) -> str:
+    return f"n {n:,}, {part:.0%} weigh {weight:g}, hits {heavy:g} of these and {light:g} of the others"
+
+
+def weighted_recall(
+    runs: int, seed: int = 0, size: FindSize = weighted_size, method: str = "weighted size"
+) -> list[Rate]:
+    """A share of samples in two strata that differ in weight and in the share of hits."""
+    found = []
+    for scenario in WEIGHTED:
+        n, part, weight, heavy, light = scenario
+        mass = np.array([part * weight, 1 - part])
+        truth = float((mass * [heavy, light]).sum() / mass.sum())
+        cells = [part * heavy, part * (1 - heavy), (1 - part) * light, (1 - part) * (1 - light)]
+        rng = np.random.default_rng([seed, n, round(100 * part)])
+        drawn, times = np.unique(rng.multinomial(n, cells, size=runs), axis=0, return_counts=True)
+        wrong = np.zeros(2)
+        for counts, often in zip(drawn, times, strict=True):
+            hits = np.repeat([1.0, 0.0, 1.0, 0.0], counts)
+            weights = np.repeat([weight, weight, 1.0, 1.0], counts)
+            share = float((hits * weights).sum() / weights.sum())
+            lower, upper = clopper_pearson_effective(min(share, 1.0), size(hits, weights))
+            wrong += often * np.array([lower > truth, upper < truth])
+        false_pass, false_fail = (wrong / runs).tolist()
+        found.append(
+            Rate(
+                metric="recall, weighted",
+                method=method,
+                scenario=named(*scenario),
+                false_pass=false_pass,
+                false_fail=false_fail,
+                runs=runs,
+            )
+        )
+    return found
+
+
+def weighted_mcc(runs: int, seed: int = 0, size: FindSize = weighted_size, method: str = "weighted size") -> list[Rate]:
+    """MCC of two classes, half of the samples each, in the same strata."""
+    found, metric = [], margin_metric("mcc", average=None, index=None)
+    for scenario in WEIGHTED[:4]:
+        n, part, weight, heavy, light = scenario
+        strata = np.array([[heavy, 1 - heavy, 1 - heavy, heavy], [light, 1 - light, 1 - light, light]]) / 2
+        cells = np.array([[part], [1 - part]]) * strata
+        each = np.array([[weight], [1.0]])
+        whole = (each * cells).sum(axis=0).reshape(2, 2)
+        truth = float(metric(whole.diagonal(), whole.sum(axis=1), whole.sum(axis=0)))
+        rng = np.random.default_rng([seed, n, round(100 * part)])
+        wrong = np.zeros(2)
+        for counts in rng.multinomial(n, cells.ravel(), size=runs):
+            table = (each * counts.reshape(2, 4)).sum(axis=0).reshape(2, 2)
+            table *= n / table.sum()
+            influence = np.repeat(np.tile(influences(table, metric).ravel(), 2), counts)
+            factor = size(influence, np.repeat(np.repeat(each.ravel(), 4), counts)) / n
+            lower, upper = dirichlet_interval(table * factor, metric, lowest=-1.0, highest=1.0, draws=DRAWS)
+            wrong += [lower > truth, upper < truth]
+        false_pass, false_fail = (wrong / runs).tolist()
+        found.append(
+            Rate(
+                metric="mcc, weighted",
+                method=method,
+                scenario=named(*scenario),
+                false_pass=false_pass,
+                false_fail=false_fail,
+                runs=runs,
+            )
+        )
+    return found
+
+
+def grouped(runs: int, seed: int = 0) -> list[Rate]:
     """The package's own effective size: groups of equal size, and of unequal."""
     return scenarios("effective size", package_size, EQUAL | UNEQUAL, (0.3, 0.05), runs, seed)
 
 
+def measure(runs: int, seed: int = 0) -> list[Rate]:
+    """Groups and weights; the composite metric in fewer runs."""
+    return [*grouped(runs, seed), *weighted_recall(runs, seed), *weighted_mcc(max(runs // 3, 1), seed)]
+
+
 def controls(runs: int, seed: int = 0) -> list[Rate]:
-    """The samples taken as independent, and Korn and Graubard's size as published."""
+    """The samples taken as independent, Korn and Graubard's size as published, and Kish's for any weights."""
     first = {"20 groups of 20": EQUAL["20 groups of 20"]}
     return [
         *scenarios("groups ignored", naive_size, first, (0.3,), runs, seed),
         *scenarios("Korn-Graubard", korn_graubard_size, EQUAL | UNEQUAL, (0.3,), runs, seed),
+        *weighted_recall(runs, seed, kish_alone, "Kish's size"),
+        *weighted_mcc(max(runs // 3, 1), seed, kish_alone, "Kish's size"),
     ]
 
 
 if __name__ == "__main__":
     for found in [*measure(2_000), *controls(2_000)]:
-        print(f"{found.method:16} {found.scenario:55} {found.false_pass:6.1%} {found.false_fail:6.1%}")
+        print(
+            f"{found.metric:16} {found.method:16} {found.scenario:65} {found.false_pass:6.1%} {found.false_fail:6.1%}"
+        )

@@ -129,7 +129,7 @@ def test_keywords_reach_the_gate() -> None:
         (lambda: mg.assert_recall_at_least(0.9, RARE), mg.EvidenceError),
         (lambda: mg.assert_every_class_recall_at_least(RARE, 90), mg.BarError),
         (lambda: mg.assert_beats_majority_class(None), mg.EvidenceError),
-        (lambda: mg.assert_recall_at_least(RARE, 0.9, lable="fraud"), TypeError),
+        (lambda: mg.assert_recall_at_least(RARE, 0.9, lable="fraud"), mg.MetricError),
         (lambda: mg.assert_recall_at_least(RARE), TypeError),
     ],
 )

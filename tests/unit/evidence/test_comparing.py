@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from pytest_modelgate import Evaluation, EvidenceError, MetricError, custom_metric
+from pytest_modelgate import Evaluation, EvidenceError, MetricError, custom_metric, evaluate
 from pytest_modelgate.evidence.comparing import check_comparable, comparable, difference
 from pytest_modelgate.evidence.pairing import Change, align, change
 from pytest_modelgate.metrics.registry import METRICS, get_metric
@@ -408,3 +408,110 @@ def test_the_order_of_the_samples_changes_nothing(name: str) -> None:
     assert compared(name, binary(NEW, mixed, **more), binary(OLD, other, **more), label=label) == first
     plain = compared(name, binary(NEW), binary(OLD), label=label)
     assert compared(name, binary(NEW, mixed), binary(OLD, other), label=label) == plain
+
+
+class TestModelsThatNeverDiffered:
+    """Nothing differs on these samples; others may. Where a sample can change only so much there are bounds."""
+
+    @pytest.mark.parametrize("rare", [3, 40, 150])
+    def test_areas(self, rare: int) -> None:
+        target = (np.arange(N) < rare).astype(int)
+        one, other = binary(NEW, target=target), binary(NEW, draw.permutation(N), target=target)
+        found = compared("roc_auc", one, other, margin=0.1).bounds
+        lower, upper = found.interval
+        assert -lower == upper == pytest.approx(-np.log(0.05) / rare)
+        assert "no score differs" in found.method
+        # Shares of positives and negatives further apart would show in 95% of samples or more.
+        for p in np.linspace(0, min(1, upper), 50):
+            q = upper - p
+            if q < 1:
+                assert (1 - p) ** rare * (1 - q) ** (N - rare) <= 0.05 + 1e-12
+
+    def test_an_area_by_other_scores_of_the_same_ranks_has_none(self) -> None:
+        found = compared("roc_auc", binary(NEW), binary(NEW**2)).bounds
+        assert (found.interval, found.why) == (None, "no sample's rank differs")
+
+    def test_groups_and_average_precision_have_none(self) -> None:
+        assert compared("average_precision", binary(NEW), binary(NEW)).bounds.interval is None
+        groups = range(N)
+        assert compared("roc_auc", binary(NEW, groups=groups), binary(NEW, groups=groups)).bounds.interval is None
+
+    @pytest.mark.parametrize("name", ["mae", "rmse"])
+    def test_errors_of_a_known_range(self, name: str) -> None:
+        one, other = values(NEW_VALUES), values(NEW_VALUES)
+        unknown = compared(name, one, other).bounds
+        assert unknown.interval is None
+        assert unknown.why == (
+            "no sample fared differently; max_error=, the greatest error that there could be, would give bounds"
+        )
+        lower, upper = compared(name, one, other, max_error=5.0).bounds.interval
+        missed = 1 - 0.05 ** (1 / N)
+        if name == "mae":
+            assert -lower == upper == pytest.approx(5 * missed)
+        else:  # so many samples more with the greatest error would raise the root by no more than this
+            root = np.sqrt(np.mean((NEW_VALUES - TRUTH) ** 2))
+            assert -lower == pytest.approx(upper)
+            assert np.sqrt((1 - missed) * root**2 + missed * 25) - root <= upper <= missed * 25 / (2 * root)
+
+    @pytest.mark.parametrize("name", ["log_loss", "r2"])
+    def test_no_range_no_bounds(self, name: str) -> None:
+        both = (values(NEW_VALUES),) * 2 if name == "r2" else (binary(NEW),) * 2
+        found = compared(name, *both).bounds
+        assert (found.interval, found.why) == (None, "no sample fared differently")
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("mae", "max_error"), ("rmse", "max_error"), ("r2", None)])
+def test_too_few_names_the_remedy(name: str, remedy: str | None) -> None:
+    rows = np.arange(30)
+    both = [values(NEW_VALUES, rows), values(OLD_VALUES, rows)]
+    why = compared(name, *both).bounds.why
+    assert why.startswith("fewer than 50 samples (or ")
+    assert ("would give bounds" in why) == (remedy is not None)
+    if remedy is not None:
+        assert f"; {remedy}=, the greatest error that there could be, would give bounds" in why
+        lower, upper = compared(name, *both, max_error=8.0).bounds.interval
+        gain = both[0].metric(name) - both[1].metric(name)  # type: ignore[operator]
+        assert lower < gain < upper
+
+
+def test_weights_of_classes_and_of_samples_multiply() -> None:
+    """The difference of losses with both: a mean by their product, with Kish's error."""
+    torch = pytest.importorskip("torch")
+    of_class, weights = np.array([1.0, 2.0]), draw.exponential(size=N)
+    loss = torch.nn.CrossEntropyLoss(weight=torch.tensor(of_class))
+    moved = 3.0 * (weights < np.median(weights))  # the candidate is better on samples of little weight only
+
+    def judged(right: Any) -> Evaluation:
+        logits = np.stack([np.zeros(N), (2 * TARGET - 1) * right], axis=1)
+        return evaluate(
+            torch.nn.Identity(),
+            (torch.tensor(logits), torch.tensor(TARGET)),
+            outputs="logits",
+            loss=loss,
+            ids=IDS,
+            weights=weights,
+        )
+
+    first, second = OLD + moved, OLD
+    both = judged(first), judged(second)
+    assert both[0].samples is not None
+    assert both[0].samples.loss_weights is not None
+    gain = np.logaddexp(0, -first) - np.logaddexp(0, -second)
+    share = of_class[TARGET] * weights
+    share /= share.sum()
+    mean = (share * gain).sum()
+    error = np.sqrt((share**2 * (gain - mean) ** 2).sum())
+    found = compared("loss", *both).bounds.interval
+    assert tuple(found) == pytest.approx((mean - 1.65 * error, mean + 1.65 * error), abs=0.4 * error)
+    ignored = np.average(gain, weights=of_class[TARGET])
+    assert ignored < mean - 4 * error
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse"])
+def test_an_error_beyond_the_greatest_is_refused(name: str) -> None:
+    """Also where both models make it, so that their difference is small."""
+    rows = np.arange(N)
+    wrong = np.where(rows == 7, TRUTH + 6.0, NEW_VALUES)
+    with pytest.raises(EvidenceError, match=r"greatest possible value is given as 5\.0, but there is a 6"):
+        compared(name, values(wrong), values(np.where(rows == 7, wrong, OLD_VALUES)), max_error=5.0)
+    assert compared(name, values(wrong), values(wrong), max_error=6.0).bounds.interval is not None

@@ -49,6 +49,12 @@ def test_content_is_for_inputs():
         evaluation(outputs="probabilities", ids="content")
 
 
+@pytest.mark.parametrize(("ids", "says"), [("contnet", "; did you mean 'content'?"), ("abc", "or ids='content'$")])
+def test_one_word_is_no_ids(ids, says):
+    with pytest.raises(EvidenceError, match=f"ids='{ids}' is a single name; give one for each sample.*{says}"):
+        Rows(keep="auto", ids=ids, groups=None, weights=None)
+
+
 def test_a_column_that_is_forgotten_stays_so():
     rows = Rows(keep="auto", ids=None, groups=None, weights=None)
     rows.keep(losses=np.ones(2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pytest_modelgate as mg
-from pytest_modelgate import Evaluation, Gate, Outcome, custom_metric
+from pytest_modelgate import ConfusionMatrix, Evaluation, Gate, Outcome, custom_metric
 from pytest_modelgate.metrics.registry import METRICS
 
 N = 200
@@ -169,3 +169,53 @@ def test_one_group_proves_nothing(name: str) -> None:
         assert (verdict.outcome, verdict.passed) == (Outcome.INCONCLUSIVE, False)
         assert "no bounds: " in str(verdict)
         assert "one group" in str(verdict)
+
+
+CONSTANT = ConfusionMatrix([[0, 10], [0, 190]], labels=("ok", "fraud"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "bar"),
+    [("recall", 0.9), ("f1", 0.9), ("jaccard", 0.9), ("precision", 0.9)],
+)
+def test_a_constant_answer_never_passes(metric: str, bar: float) -> None:
+    """190 of 200 samples are positive, and the model always says so: recall 1, F1 .974, proved, and worth nothing."""
+    verdict = Gate(metric, at_least=bar, if_unsure="warn").check(CONSTANT)
+    assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+    assert "but all 200 predictions are 'fraud'" in verdict.explanation
+    assert verdict.explanation.startswith("UNDEFINED")
+    assert "allow_vacuous=True" in str(verdict)
+    assert Gate(metric, at_least=bar, allow_vacuous=True).check(CONSTANT).outcome is Outcome.PASS
+
+
+def test_a_constant_answer_still_fails() -> None:
+    verdict = Gate("recall", at_least=0.9, label="ok").check(CONSTANT)
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_one_class_never_passes_what_needs_two() -> None:
+    """Only positive samples: any model has precision 1. Their recall may be judged."""
+    alone = ConfusionMatrix([[0, 0], [10, 190]], labels=("ok", "fraud"))
+    verdict = Gate("precision", at_least=0.9).check(alone)
+    assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+    assert "but all 200 samples are 'fraud'" in verdict.explanation
+    assert Gate("recall", at_least=0.9).check(alone).outcome is Outcome.PASS
+
+
+def test_constant_scores_and_values_never_pass() -> None:
+    rare = Evaluation.from_predictions(target=[1] * 4 + [0] * 96, preds=[0.04] * 100, outputs="probabilities")
+    for metric in ("brier", "calibration_error"):
+        verdict = Gate(metric, at_most=0.5).check(rare)
+        assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+        assert "all 100 scores are alike" in verdict.explanation
+    flat = Evaluation.from_predictions(target=np.linspace(0, 1, 100), preds=[0.5] * 100, outputs="values")
+    assert Gate("mae", at_most=0.9).check(flat).outcome is Outcome.UNDEFINED
+    assert Gate("mae", at_most=0.1).check(flat).outcome is Outcome.FAIL
+
+
+def test_what_is_not_finite_never_passes() -> None:
+    huge = Evaluation.from_predictions(target=[1e300, -1e300] * 50, preds=[-1e300, 1e300] * 50, outputs="values")
+    for metric, bar in (("r2", {"at_least": 0.5}), ("rmse", {"at_most": 1e9})):
+        verdict = Gate(metric, if_unsure="warn", **bar).check(huge)
+        assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+        verdict.to_json()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_modelgate import BarError, BeatsMajorityClass, ConfusionMatrix, EveryClassRecall, Gate, Outcome
+from pytest_modelgate import BarError, BeatsMajorityClass, ConfusionMatrix, Evaluation, EveryClassRecall, Gate, Outcome
 from pytest_modelgate.statistics.paired import mcnemar_mid_p
 
 RARE = ConfusionMatrix([[4892, 8], [88, 12]], labels=("ok", "fraud"))
@@ -52,7 +53,8 @@ def test_the_word_is_the_paired_test(wins: int, losses: int) -> None:
     if wins == 0:  # one class alone: nothing can beat it
         assert verdict.outcome is Outcome.UNDEFINED
     else:
-        expected = Outcome.PASS if better <= 0.05 else Outcome.FAIL if worse <= 0.05 else Outcome.INCONCLUSIVE
+        # Against each of two constant answers: FAIL is corrected for their number.
+        expected = Outcome.PASS if better <= 0.05 else Outcome.FAIL if worse <= 0.025 else Outcome.INCONCLUSIVE
         assert verdict.outcome is expected
     assert verdict.passed == (verdict.outcome is Outcome.PASS)
 
@@ -73,7 +75,7 @@ def test_proved_is_green(wins: int, losses: int) -> None:
     assert BeatsMajorityClass().check(paired(wins, losses)).outcome is Outcome.PASS
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(1, 6), (40, 60)])
+@pytest.mark.parametrize(("wins", "losses"), [(1, 9), (40, 65)])
 def test_proved_worse_is_fail(wins: int, losses: int) -> None:
     assert BeatsMajorityClass().check(paired(wins, losses)).outcome is Outcome.FAIL
 
@@ -103,6 +105,24 @@ def test_which_class_is_the_majority_does_not_matter() -> None:
     turned = ConfusionMatrix(matrix.counts[::-1, ::-1])
     one, other = BeatsMajorityClass().check(matrix), BeatsMajorityClass().check(turned)
     assert (one.outcome, one.estimate, one.bar) == (other.outcome, other.estimate, other.bar)
+
+
+def test_nearly_level_classes_are_both_beaten_or_none() -> None:
+    """50 and 50: which of the two comes first decided the word, where only the first was compared with."""
+    counts = ConfusionMatrix([[49, 1], [44, 6]]).counts
+    words = {BeatsMajorityClass().check(ConfusionMatrix(table)).outcome for table in (counts, counts[::-1, ::-1])}
+    assert words == {Outcome.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("share", [0.48, 0.495])
+def test_proof_is_wrong_in_at_most_5_percent_where_classes_are_level(share: float) -> None:
+    """The model is exactly as accurate as the constant answer 1; in many samples 0 is the more frequent class."""
+    rng = np.random.default_rng(5)
+    cells = [[share * 0.9, share * 0.1], [(1 - share) - (1 - share - share * 0.9), 1 - share - share * 0.9]]
+    assert np.trace(cells) == pytest.approx(1 - share)
+    draws = rng.multinomial(300, np.ravel(cells), size=600).reshape(-1, 2, 2)
+    passes = np.mean([BeatsMajorityClass().check(ConfusionMatrix(table)).passed for table in draws])
+    assert passes <= 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -241,3 +261,17 @@ def test_the_bounds_agree_with_the_word(counts: list[list[int]], outcome: Outcom
     assert (verdict.lower >= verdict.bar) == (outcome is Outcome.PASS)
     assert (verdict.upper <= verdict.bar) == (outcome is Outcome.FAIL)
     assert ("samples in all settle a model at" in str(verdict)) == (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_copies_in_a_group_prove_nothing_new() -> None:
+    """4 wins and 1 loss of 40 patients, each with 20 alike images."""
+    target = np.repeat([0, 1], [30, 10])
+    preds = np.where(np.arange(40) < 29, 0, np.where(np.arange(40) < 34, 1, 0))
+    outcomes = {}
+    for design in ("none", "alone", "groups"):
+        groups = {"none": None, "alone": np.arange(800), "groups": np.repeat(np.arange(40), 20)}[design]
+        evidence = Evaluation.from_predictions(
+            target=np.repeat(target, 20), preds=np.repeat(preds, 20), outputs="labels", labels=(0, 1), groups=groups
+        )
+        outcomes[design] = BeatsMajorityClass().check(evidence).outcome
+    assert outcomes == {"none": Outcome.PASS, "alone": Outcome.PASS, "groups": Outcome.INCONCLUSIVE}

@@ -91,7 +91,7 @@ def test_a_metric_without_bounds_says_so_and_is_judged_by_its_estimate() -> None
         assert verdict.outcome is Outcome.INCONCLUSIVE
         assert verdict.passed is passed
         assert (verdict.lower, verdict.upper, verdict.method) == (None, None, None)
-        assert any("no bounds: 3 are too few" in note and "say max_error=" in note for note in verdict.notes)
+        assert any("no bounds: 3 samples are too few" in note and "say max_error=" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize(

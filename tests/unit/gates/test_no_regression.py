@@ -214,7 +214,7 @@ def test_the_message_says_what_was_seen_and_how_decisions_moved() -> None:
         "FAIL: recall of 'very bad' = 0.910, baseline 0.990: -0.080, no drop allowed",
         f"  the data allow {verdict.lower:.3f} to {verdict.upper:.3f} "
         "(95% each way, McNemar mid-p, bounds after Tango)",
-        "  10 of 100 decisions changed: 1 fixes, 9 breaks",
+        "  10 of 100 decisions changed: 1 fix, 9 breaks",
     ]
     assert verdict.gate == "no_regression(recall[very bad], margin=0)"
     assert verdict.details == (("changed", 10), ("fixes", 1), ("breaks", 9), ("of", 100))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pytest_modelgate import BarError, ConfusionMatrix, Evaluation, EvidenceError, Gate, MetricError
+from pytest_modelgate import BarError, ConfusionMatrix, Evaluation, EvidenceError, Gate, MetricError, custom_metric
 from pytest_modelgate.gates.planning import (
     COUNTED,
     chance_to_prove,
@@ -93,7 +93,7 @@ class TestWrongUse:
             (("false_positive_rate", 0.1, 0.2), r"expected=0\.2 is above the bar of 0\.1"),
             (("recall", 0, 0.9), "every model meets a bar of 0 on recall"),
             (("false_positive_rate", 1, 0.9), "every model meets a bar of 1 on false_positive_rate"),
-            (("recall", 0.9, 0.9001), r"more than a million: so many samples of the class it takes to tell 0\.9001"),
+            (("recall", 0.9, 0.9001), r"it takes more than a million samples of the class to tell 0\.9001"),
             (("roc_auc", 0.9, 0.9001), "more than a million"),
         ],
     )  # fmt: skip
@@ -179,10 +179,10 @@ class TestWhatCanBeTold:
         told = what_can_be_told(MATRIX, 0.95)
         assert told.provable is None
         assert told.flawless < 0.95
-        assert "PASS for none, FAIL for a true value up to" in str(told)
+        assert "of cases or more no true value is proved, FAIL for a true value up to" in str(told)
         told = what_can_be_told(MATRIX, 0.02)
         assert told.refutable is None
-        assert "FAIL for none" in str(told)
+        assert str(told).splitlines()[1].endswith(", no true value is refuted")
 
     def test_lower_is_better(self):
         told = what_can_be_told(MATRIX, 0.1, "false_negative_rate", label="fraud")
@@ -258,3 +258,37 @@ class TestWhatCanBeTold:
 def test_shares_are_never_none_or_all():
     assert [share_text(p) for p in (0, 0.0099, 0.9901, 0.9999, 1)] == ["less than 1%"] * 2 + ["more than 99%"] * 3
     assert [share_text(p) for p in (0.01, 0.274, 0.99)] == ["1%", "27%", "99%"]
+
+
+class TestAnyMetric:
+    def test_of_the_users_own(self):
+        metric = custom_metric(lambda t: float(t.trace() / t.sum()), name="mine", lowest=0, highest=1)
+        told = what_can_be_told(MATRIX, 0.8, metric)
+        assert (told.metric, told.what, told.parameters, told.approximate) == ("mine", "mine", (), True)
+        assert str(told).startswith("mine >= 0.8 on 82 samples (95% confidence):\n  roughly, ")
+        assert told.refutable < 0.8 < told.provable
+
+    def test_parameters_are_passed_on(self):
+        scores = np.eye(3)[np.arange(60) % 3] * 0.4 + 0.2
+        target = np.where(np.arange(60) < 45, np.arange(60) % 3, (np.arange(60) + 1) % 3)
+        evidence = Evaluation.from_predictions(target=target, preds=scores, outputs="probabilities", keep="scores")
+        told = what_can_be_told(evidence, 0.5, "top_k_accuracy", k=2)
+        assert (told.parameters, told.support, told.approximate) == ((("k", 2),), 60, False)
+        assert str(told).startswith("top-k accuracy (k=2) >= 0.5 on 60 samples (95% confidence):")
+        told = what_can_be_told(MATRIX, 0.8, "fbeta", beta=2)
+        assert str(told).startswith("F-beta (beta=2) of 'fraud' >= 0.8 on ")
+        assert told.approximate
+        values = Evaluation.from_predictions(target=np.zeros(9), preds=np.arange(9) / 9, outputs="values")
+        told = what_can_be_told(values, 2, "mae", max_error=3)
+        assert told.parameters == (("max_error", 3),)
+        assert str(told).startswith("mean absolute error (max_error=3) <= 2 on 9 samples")
+        with pytest.raises(MetricError, match="recall takes no parameter, not 'k'"):
+            what_can_be_told(MATRIX, 0.9, k=2)
+
+    @pytest.mark.parametrize("exponent", [33, 40, 58, 62])
+    def test_counts_beyond_all_test_sets(self, exponent):
+        matrix = ConfusionMatrix.from_counts(tp=2**exponent, fp=1, fn=1, tn=1)
+        told = what_can_be_told(matrix, 0.9)
+        assert told.refutable < 0.9 < told.provable
+        assert told.provable == pytest.approx(0.9, abs=1e-4)
+        assert "nan" not in str(told)

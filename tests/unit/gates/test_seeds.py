@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import pytest_modelgate as mg
 from pytest_modelgate import Evaluation, EvidenceError, Gate, GateFailure, MetricError, Outcome, OverSeeds, recording
@@ -263,3 +265,28 @@ def test_an_unsure_verdict_says_whose_luck_it_is() -> None:
     assert unlike.outcome is Outcome.INCONCLUSIVE
     assert "more seeds would settle it sooner" in str(unlike)
     assert OverSeeds(Gate("recall", at_least=0.82, confidence=0.5)).check([decided(preds) for preds in hits]).estimate
+
+
+def test_other_inputs_with_the_same_targets_are_told_apart() -> None:
+    same, other, unknown = ([replace(one, fingerprint=number) for one in SEEDS[:3]] for number in (7, 8, None))
+    gate = OverSeeds(Gate("recall", at_least=0.1))
+    with pytest.raises(EvidenceError, match=r"evaluation 3 is not of the same samples as the first: .* other inputs"):
+        gate.check([*same[:2], other[2]])
+    for third in (same[2], unknown[2]):
+        assert gate.check([*same[:2], third]).outcome is Outcome.PASS
+
+
+def test_few_groups_have_few_degrees_of_freedom() -> None:
+    """m -+ t sqrt(s^2 / S + v), t with Satterthwaite's degrees of freedom, here nearly those of 5 groups."""
+    groups = np.arange(N) % 5
+    seeds = [model(seed, groups=groups) for seed in range(3)]
+    verdict = OverSeeds(Gate("brier", at_most=0.9)).check(seeds)
+    singles = [Gate("brier", at_most=0.9).check(one) for one in seeds]
+    values = np.array([single.estimate for single in singles])
+    above = np.mean([((single.upper - single.estimate) / stats.norm.ppf(0.95)) ** 2 for single in singles])  # type: ignore[operator]
+    of_seeds = values.var(ddof=1) / 3
+    whole = of_seeds + above
+    degrees = 1 / ((of_seeds / whole) ** 2 / 2 + (above / whole) ** 2 / 4)
+    assert degrees < 7
+    expected = values.mean() + stats.t.ppf(0.95, degrees) * np.sqrt(whole)
+    assert verdict.upper == pytest.approx(expected, rel=1e-6)

@@ -193,7 +193,7 @@ class TestByTheWidth:
     def test_differences(self):
         fields = {"gate": "no_regression(recall) >= -0.01", "bounds": (-0.03, 0.002)}
         (line,) = settling(verdict(estimate=-0.012, bar=-0.01, **fields))
-        assert "samples in all settle a difference of -0.019" in line
+        assert "samples of 'fraud' in all settle a difference of -0.019" in line
         assert line.endswith("one as bad as this (-0.012)")
 
     def test_a_metric_of_the_users_own(self):
@@ -221,3 +221,31 @@ def test_nothing_to_say(fields):
 def test_after_json():
     made = verdict(hits=36, support=40, bar=0.9)
     assert settling(Verdict.from_json(made.to_json())) == settling(made)
+
+
+class TestOneFigure:
+    def test_where_both_truths_print_alike(self):
+        """A bar of .2 and an estimate a standard error above it: 1,237 and some more samples are the same advice."""
+        error = 0.04 / scipy.stats.norm.ppf(0.95)
+        estimate = 0.8 + error * 0.99
+        (line,) = settling(verdict("mcc", estimate=estimate, bar=0.8, bounds=(estimate - 0.04, 0.9), label=None))
+        assert line == "roughly 1,237 samples in all settle a model at 0.824 in 80% of cases"
+
+    def test_not_where_they_differ(self):
+        (line,) = settling(verdict("mcc", estimate=0.82, bar=0.8, bounds=(0.78, 0.9), label=None))
+        assert line.endswith("one as good as this (0.820)")
+
+
+@pytest.mark.parametrize(
+    ("metric", "noun"),
+    [
+        ("recall", "samples of 'fraud'"),
+        ("precision", "samples predicted as 'fraud'"),
+        ("accuracy", "samples"),
+        ("roc_auc", "samples"),
+    ],
+)
+def test_differences_count_what_the_metric_counts(metric, noun):
+    fields = {"gate": f"no_regression({metric}, margin=0.01)", "bounds": (-0.03, 0.002)}
+    (line,) = settling(verdict(metric, estimate=-0.012, bar=-0.01, **fields))
+    assert f" {noun} in all settle a difference of " in line

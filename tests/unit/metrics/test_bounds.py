@@ -42,16 +42,31 @@ class TestMethods:
             assert evidence.bounds(name).method == "imprecise Dirichlet"
         assert evidence.bounds("recall", average="macro").method == "imprecise Dirichlet"
 
-    def test_weights_count_after_kish(self):
+    def test_weights_count_as_fewer_samples(self):
         weights = np.r_[np.ones(30), np.full(30, 3.0)]
         hits = np.r_[np.ones(25), np.zeros(5), np.ones(29), np.zeros(1)].astype(int)
         evidence = Evaluation.from_predictions(
             target=np.ones(60, int), preds=hits, outputs="labels", labels=(0, 1), weights=weights
         )
-        size, share = weights.sum() ** 2 / (weights**2).sum(), (weights * hits).sum() / weights.sum()
+        share = (weights * hits).sum() / weights.sum()
+        kish = weights.sum() ** 2 / (weights**2).sum()
+        spread = ((weights * (hits - share)) ** 2).sum() / weights.sum() ** 2
+        size = min(kish, share * (1 - share) / spread)
         bounds = evidence.bounds("recall")
         assert bounds.interval.lower == pytest.approx(stats.beta.ppf(0.05, share * size, size - share * size + 1))
-        assert bounds.method == f"Clopper-Pearson, as of {size:.4g} independent samples: weights, approximate"
+        assert bounds.method == f"Clopper-Pearson, as of {size:.1f} independent samples: weights, approximate"
+
+    def test_heavy_samples_that_are_wrong_leave_fewer_than_kish_says(self):
+        target = np.arange(200) % 2
+        wrong = np.arange(200) % 40 == 0
+        weights = np.where(wrong, 5.0, 1.0)
+        evidence = Evaluation.from_predictions(
+            target=target, preds=np.where(wrong, 1 - target, target), outputs="labels", labels=(0, 1), weights=weights
+        )
+        kish = weights.sum() ** 2 / (weights**2).sum()
+        for name in ("mcc", "cohen_kappa", "balanced_accuracy", "f1", "accuracy"):
+            size = float(evidence.bounds(name).method.split("as of ")[1].split()[0])
+            assert size < 0.5 * kish, name
 
 
 class TestEdges:
@@ -120,24 +135,68 @@ class TestFewSamples:
         return Evaluation.from_predictions(target=target, preds=rng.random(n), outputs="probabilities", **given)
 
     def test_few_samples_are_said_to_be_few(self):
-        assert self.loss(49).bounds("log_loss").why.startswith("49 are too few")
+        assert self.loss(49).bounds("log_loss").why.startswith("49 samples are too few")
         assert self.loss(50).bounds("log_loss").interval is not None
 
     def test_few_groups_are_said_to_be_few(self):
         few = self.loss(groups=np.arange(200) // 25)
-        assert "worth 8 groups are too few" in few.bounds("log_loss").why
+        assert few.bounds("log_loss").why.startswith("8 groups are too few")
         assert "(from 10 on)" in few.bounds("log_loss").why
         assert self.loss(groups=np.arange(200) // 20).bounds("log_loss").interval is not None
 
     def test_weights_may_leave_few(self):
         few = self.loss(weights=np.r_[np.ones(10), np.full(190, 1e-9)])
-        assert "worth 10 samples are too few" in few.bounds("log_loss").why
+        assert "worth 10.0 samples are too few" in few.bounds("log_loss").why
 
     def test_the_method_is_named_as_it_was(self):
         assert self.loss(49).bounds("brier").method == "Bayesian bootstrap, one sample more at the maximum"
-        assert self.loss(50).bounds("brier").method == "Hall's skew-corrected t"
+        assert self.loss(50).bounds("brier").method == "Hall's skew-corrected t, approximate"
         grouped = self.loss(groups=np.arange(200) // 10)
         assert grouped.bounds("brier").method.startswith("Hall's skew-corrected t, 20 groups")
+
+    def test_a_spread_that_rests_on_few_samples(self):
+        errors = np.zeros(200)
+        errors[0] = 9.0
+        evidence = Evaluation.from_predictions(target=np.zeros(200), preds=errors, outputs="values")
+        (remark,) = evidence.bounds("mae").remarks
+        assert remark == (
+            "the spread rests on about 1 sample: these bounds err more often than they say; "
+            "say max_error= if the greatest possible value is known"
+        )
+        (remark,) = evidence.bounds("rmse", max_error=10.0).remarks
+        assert remark.endswith("than they say")
+        even = Evaluation.from_predictions(target=np.zeros(200), preds=np.arange(200.0), outputs="values")
+        assert even.bounds("mae").remarks == ()
+
+
+class TestFewSamplesOfAClass:
+    FEW = Evaluation.from_confusion_matrix(ConfusionMatrix(np.eye(20, dtype=int)))
+    ENOUGH = Evaluation.from_confusion_matrix(ConfusionMatrix(10 * np.eye(20, dtype=int)))
+
+    def test_the_mean_recall_is_as_of_so_many_trials(self):
+        for name, asked in [("balanced_accuracy", {}), ("recall", {"average": "macro"})]:
+            bounds = self.FEW.bounds(name, **asked)
+            assert bounds.interval.lower == pytest.approx(0.05 ** (1 / 20))
+            assert bounds.method == "imprecise Dirichlet and Clopper-Pearson, approximate"
+            assert self.ENOUGH.bounds(name, **asked).method == "imprecise Dirichlet"
+        error = self.FEW.bounds("false_negative_rate", average="macro")
+        assert error.interval.upper == pytest.approx(1 - 0.05 ** (1 / 20))
+        verdict = Gate("balanced_accuracy", at_least=0.95).check(ConfusionMatrix(np.eye(20, dtype=int)))
+        assert verdict.outcome.value == "INCONCLUSIVE"
+
+    def test_the_sizes_are_harmonic(self):
+        evidence = Evaluation.from_confusion_matrix(ConfusionMatrix(np.diag([2, 2, 400])))
+        assert evidence.interval("balanced_accuracy").lower == pytest.approx(0.05 ** (1 / (9 / (1 + 1 / 400))))
+
+    @pytest.mark.parametrize(("name", "average"), [("f1", "macro"), ("precision", "weighted"), ("mcc", None)])
+    def test_others_are_remarked(self, name, average):
+        bounds = self.FEW.bounds(name, average=average)
+        assert bounds.method == "imprecise Dirichlet, approximate"
+        assert bounds.remarks == (
+            "20 of 20 classes have fewer than 10 samples: these bounds err more often than they say",
+        )
+        enough = self.ENOUGH.bounds(name, average=average)
+        assert (enough.method, enough.remarks) == ("imprecise Dirichlet", ())
 
 
 class TestParts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pytest_modelgate import ConfusionMatrix, Evaluation, Gate, custom_metric
 from pytest_modelgate.exceptions import BarError, MetricError
 from pytest_modelgate.metrics.registry import METRICS
+from pytest_modelgate.statistics.composites import dirichlet_interval_of
 
 MATRIX = ConfusionMatrix([[90, 10], [2, 98]])
 RNG = np.random.default_rng(0)
@@ -36,7 +38,7 @@ def test_of_counts():
     assert evidence.metric(metric) == 0.1
     lower, upper = evidence.interval(metric)
     assert 0 < lower < 0.1 < upper < 0.3
-    assert evidence.bounds(metric).method == "imprecise Dirichlet"
+    assert evidence.bounds(metric).method == "imprecise Dirichlet, approximate"
     assert Gate(metric, at_most=0.3).check(MATRIX).outcome.value == "PASS"
 
 
@@ -176,3 +178,66 @@ def test_constant_resamples_are_inconclusive():
     verdict = Gate(custom_metric(lambda t, s: 1.0, of="scores", name="one"), at_least=0.5).check(scored())
     assert verdict.outcome.value == "INCONCLUSIVE"
     assert verdict.lower is None
+
+
+def test_a_greatest_error_has_no_bounds():
+    """200 errors below 1: their maximum says nothing of what the next may be."""
+    worst = custom_metric(lambda t, v: np.abs(t - v).max(), of="values", name="worst", higher_is_better=False)
+    errors = np.random.default_rng(5).random(200)
+    evidence = Evaluation.from_predictions(target=P, preds=P + errors, outputs="values")
+    verdict = Gate(worst, at_most=0.9999).check(evidence)
+    assert (verdict.outcome.value, verdict.lower, verdict.upper) == ("INCONCLUSIVE", None, None)
+    assert "or is never more than here (or never less)" in str(verdict)
+    few = Evaluation.from_predictions(target=P[:9], preds=P[:9] + errors[:9], outputs="values")
+    assert "fewer than 20 samples or groups say too little" in str(Gate(worst, at_most=1).check(few))
+
+
+@pytest.mark.parametrize("constant", [lambda t: 0.7, lambda t: 0.7 * (t.sum() / t.sum()), lambda t: t.trace() > 0])
+def test_a_constant_has_no_bounds(constant):
+    verdict = Gate(custom_metric(constant, name="constant"), at_least=0.5).check(MATRIX)
+    assert (verdict.outcome.value, verdict.lower, verdict.upper) == ("INCONCLUSIVE", None, None)
+    assert "no bounds: resampled, it does not change" in str(verdict)
+
+
+@pytest.mark.parametrize("of", ["counts", "scores", "values"])
+def test_all_are_approximate(of):
+    metric = custom_metric(cost, of=of)
+    assert "approximate" in metric.bounded_by
+
+
+@pytest.mark.parametrize("function", [lambda t: 0.5, functools.partial(cost)])
+def test_a_function_without_a_name_needs_one(function):
+    with pytest.raises(MetricError, match="name="):
+        custom_metric(function)
+    assert custom_metric(function, name="mine").name == "mine"
+
+
+@pytest.mark.parametrize(("k", "most"), [(2, 3_000), (10, 5_000), (60, 10_000)])
+def test_the_work_is_bounded(k, most):
+    calls = []
+    metric = custom_metric(lambda t: calls.append(0) or t.trace() / t.sum(), name="counted")
+    table = ConfusionMatrix(np.eye(k, dtype=int) * 20 + 1)
+    assert Evaluation.from_confusion_matrix(table).interval(metric)
+    assert len(calls) <= most
+
+
+def test_more_confidence_draws_more():
+    evidence = Evaluation.from_confusion_matrix(MATRIX)
+    usual, sure = (evidence.interval(custom_metric(cost), confidence=c) for c in (0.95, 0.999))
+    assert -np.inf < sure.lower < usual.lower
+    assert usual.upper < sure.upper < np.inf
+
+
+def test_weights_count_as_many_samples_as_kish_says():
+    """As wide as the same table of sum(w)^2 / sum(w^2) samples, and so wider than all of them would be."""
+    weights = np.random.default_rng(3).exponential(size=200) ** 2
+    table = np.zeros((2, 2))
+    np.add.at(table, (TARGET, (P >= 0.5).astype(int)), weights)
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    assert effective < 80
+    expected = dirichlet_interval_of(table * effective / table.sum(), cost, draws=20_000)
+    found = scored(weights=weights).interval(custom_metric(cost))
+    width = expected.upper - expected.lower
+    assert found == pytest.approx(expected, abs=0.08 * width)
+    ignored = dirichlet_interval_of(table * 200 / table.sum(), cost)
+    assert ignored.upper - ignored.lower < 0.75 * width

@@ -413,5 +413,5 @@ class TestOfClasses:
         scores, positive = drawn
         two = Scores(scores, positive)
         assert measure("roc_auc", two, label=0) == measure("roc_auc", two, label=1)
-        expected = average_precision(-scores, ~positive)
+        expected = average_precision(-scores, ~positive) if 0 < positive.sum() < len(positive) else None
         assert measure("average_precision", two, label=0).value == expected

@@ -23,7 +23,7 @@ from pytest_modelgate.metrics.ranking_bounds import (
     paired_area_interval,
     roc_auc_interval,
 )
-from pytest_modelgate.statistics.areas import auc_effective_size, difference_interval, hanley_mcneil_variance
+from pytest_modelgate.statistics.areas import auc_cap, auc_effective_size, difference_interval, one_more_interval
 from pytest_modelgate.statistics.effective import clopper_pearson_effective
 
 laws = settings(max_examples=60, deadline=None, derandomize=True)
@@ -57,6 +57,18 @@ def delong(scores, positive):
     return won.mean(1).var(ddof=1) / won.shape[0] + won.mean(0).var(ddof=1) / won.shape[1]
 
 
+def one_more(scores, positive, groups=None):
+    """The bounds by one more sample (or group), from the table of all pairs."""
+    pairs = scores[positive][:, None] - scores[~positive][None, :]
+    won = (pairs > 0) + 0.5 * (pairs == 0)
+    kinds = []
+    for placed, kind in ((won.mean(1), positive), (won.mean(0), ~positive)):
+        codes = np.arange(kind.sum()) if groups is None else np.unique(groups[kind], return_inverse=True)[1]
+        moved = (placed - won.mean()) / len(placed)
+        kinds.append((np.bincount(codes, moved), np.bincount(codes) / len(placed)))
+    return one_more_interval(won.mean(), kinds)
+
+
 class TestRocAuc:
     def test_published(self):
         assert round(roc_auc_interval(range(110), np.arange(110) >= 100).lower, 4) == 0.7411
@@ -68,7 +80,37 @@ class TestRocAuc:
         scores = scores.astype(dtype)
         auc = roc_auc(scores, positive)
         size = auc_effective_size(auc, 30, 60, delong(scores, positive))
-        assert roc_auc_interval(scores, positive) == pytest.approx(clopper_pearson_effective(auc, size), abs=1e-12)
+        expected, least = clopper_pearson_effective(auc, size), one_more(scores, positive)
+        expected = min(expected.lower, least.lower), max(expected.upper, least.upper)
+        assert tuple(roc_auc_interval(scores, positive)) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize(("m", "n"), [(5, 200), (200, 5), (10, 10), (500, 10), (300, 250)])
+    def test_almost_perfect_proves_no_more_than_perfect(self, m, n):
+        positive = np.arange(m + n) >= n
+        scores = np.arange(m + n, dtype=float)
+        perfect = roc_auc_interval(scores, positive)
+        assert perfect == clopper_pearson_effective(1.0, min(m, n))
+        scores[n] = n - 1.5
+        almost = roc_auc_interval(scores, positive)
+        assert almost.lower < perfect.lower + 0.004
+        assert roc_auc(scores, positive) < almost.upper <= 1.0
+
+    @pytest.mark.parametrize("extra", [(), ("weights",), ("groups",), ("weights", "groups")])
+    @pytest.mark.parametrize(("m", "n", "shift"), [(10, 300, 3), (300, 10, 3), (30, 30, 1), (400, 8, 0)])
+    def test_which_class_is_called_positive_proves_nothing(self, m, n, shift, extra):
+        scores, positive = model(31, m=m, n=n, shift=shift)
+        rng = np.random.default_rng(2)
+        known = {"weights": rng.exponential(size=m + n), "groups": rng.integers(0, 40, m + n)}
+        rest = {name: known[name] for name in extra}
+        found = roc_auc_interval(scores, positive, **rest)
+        assert tuple(roc_auc_interval(-scores, ~positive, **rest)) == pytest.approx(tuple(found), abs=1e-9)
+
+    def test_few_negative_samples(self):
+        """Ten that hardly a positive sample lost to may be ten lucky ones, however many positive samples there are."""
+        scores, positive = model(4, m=500, n=10, shift=2.5)
+        found = roc_auc_interval(scores, positive)
+        assert 0.95 < roc_auc(scores, positive) < 1
+        assert 0.7 < found.lower < 0.7411 + 0.004
 
     def test_all_scores_equal(self):
         lower, upper = roc_auc_interval(np.ones(40), np.arange(40) < 20)
@@ -223,7 +265,7 @@ class TestBoth:
         m, n, area = positive.sum(), (~positive).sum(), AREAS[kind](scores, positive)
         moved = INFLUENCES[kind](scores, positive)
         moved = moved * np.where(positive, m / (m - 1), n / (n - 1)) ** 0.5
-        bias, cap = 0.0, hanley_mcneil_variance(area, m, n)
+        bias, cap = 0.0, auc_cap(area, m, n)
         if kind == "average_precision":
             above = np.array([(positive & (scores >= one)).sum() for one in scores[positive]])
             wrong = np.array([(~positive & (scores >= one)).sum() for one in scores[positive]])
@@ -237,8 +279,9 @@ class TestBoth:
         plain = min(spread / variance, max(spread / cap, fewest))
         size = min(plain, spread / clustered, max(spread / (cap * design), few))
         expected = clopper_pearson_effective(max(0.0, area - bias * design), size)
+        least = one_more(scores, positive, groups) if kind == "roc_auc" else (area, area)
         found = INTERVALS[kind](scores, positive, groups=groups)
-        assert tuple(found) == pytest.approx((min(expected.lower, area), max(expected.upper, area)), abs=1e-9)
+        assert tuple(found) == pytest.approx((min(expected.lower, least[0]), max(expected.upper, least[1])), abs=1e-9)
 
     def test_groups_whose_members_cancel_out_do_not_narrow(self, kind):
         scores, positive = model(23, m=100, n=100, shift=0.5)

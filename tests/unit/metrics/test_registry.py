@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
+from pytest_modelgate import Evaluation
 from pytest_modelgate.exceptions import MetricError
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
 from pytest_modelgate.metrics.forecasts import Forecasts
@@ -313,7 +315,7 @@ class TestUndefined:
         assert measure("roc_auc", good, labels=labels).cause == "no sample of class 'bad' in 2"
         assert measure("roc_auc", bad, labels=labels).cause == "no sample of class 'ok' in 2"
         assert measure("average_precision", good, labels=labels).cause == "no sample of class 'bad' in 2"
-        assert measure("average_precision", bad, labels=labels).value == 1.0
+        assert measure("average_precision", bad, labels=labels).cause == "no sample of class 'ok' in 2"
         only = Scores(np.eye(3), [2, 2, 2])
         assert measure("roc_auc", only, label=2).cause == "no sample of a class other than 2 in 3"
         assert measure("roc_auc", only, average="macro").cause == "no sample of class 0 in 3"
@@ -373,6 +375,29 @@ class TestErrors:
     def test_other_evidence_is_refused(self):
         with pytest.raises(MetricError, match="true and predicted values"):
             measure("mae", FRAUD)
+
+    @pytest.mark.parametrize("name", ["r2", "rmse"])
+    def test_what_overflows_is_undefined(self, name):
+        ends = np.array([1e300, -1e300])
+        found = measure(name, Samples(actual=ends, predicted=-ends))
+        assert found.cause == "the errors of 2 samples are too large: the result is not finite"
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [("roc_auc", "roc_auc_score"), ("average_precision", "average_precision_score")]
+)
+def test_a_weighted_average_is_by_the_weights_of_the_samples(name, function):
+    rng = np.random.default_rng(0)
+    target, values = rng.integers(0, 3, 200), rng.normal(size=(200, 3))
+    values[np.arange(200), target] += 0.2 + target
+    values = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+    weights = rng.exponential(size=200) * (1 + 5 * target)
+    each = [getattr(sklearn.metrics, function)(target == k, values[:, k], sample_weight=weights) for k in range(3)]
+    found = Evaluation.from_predictions(
+        target=target, preds=values, outputs="probabilities", weights=weights, keep="scores"
+    ).metric(name, average="weighted")
+    assert found == pytest.approx(np.average(each, weights=np.bincount(target, weights=weights)), abs=1e-9)
+    assert found != pytest.approx(np.average(each, weights=np.bincount(target)), abs=1e-3)
 
 
 class TestForecasts:

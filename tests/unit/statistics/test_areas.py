@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.statistics.areas import (
+    auc_cap,
     auc_effective_size,
     average_precision_area,
     difference_interval,
     effective_size,
     hanley_mcneil_variance,
+    one_more_interval,
     roc_auc_area,
     sum_of_squares,
     sums_by_group,
@@ -73,9 +75,92 @@ class TestEffectiveSize:
     @given(proper, sizes, sizes, st.floats(0, 0.25))
     def test_no_more_than_the_cap(self, auc, m, n, variance):
         size = auc_effective_size(auc, m, n, variance)
-        assert 0 < size <= max(auc * (1 - auc) / hanley_mcneil_variance(auc, m, n), min(m, n)) * (1 + 1e-12)
+        assert 0 < size <= max(auc * (1 - auc) / auc_cap(auc, m, n), min(m, n)) * (1 + 1e-12)
         if variance:
             assert size <= auc * (1 - auc) / variance * (1 + 1e-12)
+
+    @laws
+    @given(proper, sizes, sizes, st.floats(0, 0.25))
+    def test_which_kind_is_called_positive_proves_nothing(self, auc, m, n, variance):
+        size = auc_effective_size(auc, m, n, variance)
+        assert auc_effective_size(auc, n, m, variance) == pytest.approx(size)
+        assert auc_effective_size(1 - auc, n, m, variance) == pytest.approx(size)
+
+    def test_the_cap_is_the_larger_variance(self):
+        few, many = hanley_mcneil_variance(0.998, 500, 10), hanley_mcneil_variance(0.998, 10, 500)
+        assert many > 20 * few
+        assert auc_cap(0.998, 500, 10) == auc_cap(0.998, 10, 500) == many
+
+
+def bootstrap(placed, shares, confidence, draws=100_000):
+    """The quantiles by drawing: the Bayesian bootstrap with one more of value 0 (for the lower bound), or of 1."""
+    rng = np.random.default_rng(7)
+    drawn = rng.standard_exponential((draws, len(placed))) * shares
+    extra = rng.standard_exponential(draws) * (shares**2).sum()
+    won, total = drawn @ placed, drawn.sum(axis=1) + extra
+    return np.quantile(won / total, 1 - confidence), np.quantile((won + extra) / total, confidence)
+
+
+class TestOneMore:
+    def kind(self, size, hardness, even, seed=0):
+        rng = np.random.default_rng([seed, size])
+        shares = np.ones(size) if even else rng.exponential(size=size)
+        return rng.beta(hardness, 1, size), shares / shares.sum()
+
+    def interval(self, placed, shares, confidence=0.95):
+        area = (placed * shares).sum()
+        return one_more_interval(area, [(shares * (placed - area), shares)], confidence)
+
+    @pytest.mark.parametrize("size", [2, 10, 60])
+    @pytest.mark.parametrize("hardness", [1, 8, 100])
+    @pytest.mark.parametrize("even", [True, False])
+    @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+    def test_by_drawing(self, size, hardness, even, confidence):
+        placed, shares = self.kind(size, hardness, even)
+        found, drawn = self.interval(placed, shares, confidence), bootstrap(placed, shares, confidence)
+        assert tuple(found) == pytest.approx(drawn, abs=0.012 if size == 2 else 0.006)
+
+    @pytest.mark.parametrize("hardness", [1, 100])
+    def test_the_middle_of_many_is_normal(self, hardness):
+        placed, shares = self.kind(2000, hardness, even=False)
+        drawn = bootstrap(placed, shares, 0.95, 5_000)
+        assert tuple(self.interval(placed, shares)) == pytest.approx(drawn, abs=0.001)
+
+    @pytest.mark.parametrize("size", [5, 10, 100, 199])
+    @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
+    def test_equal_placements_by_their_beta_distribution(self, size, confidence):
+        shares = np.full(size, 1 / size)
+        lower, upper = one_more_interval(0.9, [(np.zeros(size), shares)], confidence)
+        assert lower == pytest.approx(0.9 * (1 - confidence) ** (1 / size), abs=0.004)
+        assert 1 - upper == pytest.approx(0.1 * (1 - confidence) ** (1 / size), abs=0.004)
+
+    @pytest.mark.parametrize("size", [7, 150, 450])
+    def test_turning_around(self, size):
+        placed, shares = self.kind(size, 8, even=False)
+        lower, upper = self.interval(placed, shares)
+        assert self.interval(1 - placed, shares) == (pytest.approx(1 - upper), pytest.approx(1 - lower))
+
+    @pytest.mark.parametrize("size", [7, 450])
+    def test_the_order_changes_no_digit(self, size):
+        placed, shares = self.kind(size, 8, even=False)
+        order = np.random.default_rng(1).permutation(size)
+        moved = shares * (placed - 0.9)
+        assert one_more_interval(0.9, [(moved, shares)]) == one_more_interval(0.9, [(moved[order], shares[order])])
+
+    def test_two_kinds_are_the_widest_of_each(self):
+        kinds, found = [], []
+        for size, hardness, seed in ((8, 30, 1), (250, 30, 2)):
+            placed, shares = self.kind(size, hardness, even=True, seed=seed)
+            kinds.append((shares * (placed - (placed * shares).sum()), shares))
+            found.append(one_more_interval(0.95, kinds[-1:]))
+        expected = min(one.lower for one in found), max(one.upper for one in found)
+        assert tuple(one_more_interval(0.95, kinds)) == pytest.approx(expected, abs=1e-12)
+        assert one_more_interval(0.95, kinds) == one_more_interval(0.95, kinds[::-1])
+
+    @pytest.mark.parametrize("area", [0.0, 1.0, math.nan])
+    def test_out_of_range(self, area):
+        with pytest.raises(EvidenceError, match="must lie between 0 and 1"):
+            one_more_interval(area, [(np.zeros(3), np.full(3, 1 / 3))])
 
 
 class TestAreas:

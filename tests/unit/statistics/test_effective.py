@@ -16,7 +16,9 @@ from pytest_modelgate.statistics.effective import (
     effective_size,
     effective_trials,
     kish_size,
+    resting_on,
     size_factor,
+    weighted_size,
 )
 from pytest_modelgate.statistics.proportions import clopper_pearson
 
@@ -58,6 +60,49 @@ class TestKish:
     def test_out_of_range(self, found):
         with pytest.raises(EvidenceError, match="weight"):
             kish_size(found)
+
+
+class TestWeightedSize:
+    def test_by_hand(self):
+        """p (1 - p) over the linearised variance of a weighted share."""
+        hits, weights = np.repeat([1, 0], [20, 2]), np.array([1] * 15 + [2] * 5 + [5, 4])
+        p = (hits * weights).sum() / weights.sum()
+        variance = ((weights * (hits - p)) ** 2).sum() / weights.sum() ** 2
+        assert p * (1 - p) / variance < kish_size(weights)
+        assert weighted_size(hits, weights) == pytest.approx(p * (1 - p) / variance)
+        assert weighted_size(5 - 3 * hits, weights) == pytest.approx(p * (1 - p) / variance)
+
+    def test_kish_where_it_is_less_or_nothing_was_missed(self):
+        weights = np.array([1, 1, 1, 1, 5, 5])
+        assert weighted_size([0, 1, 1, 0, 1, 1], weights) == kish_size(weights)
+        for flat in ([1] * 6, [0] * 6, [1, 1, 1, 1, 1, 1 + 1e-12]):
+            assert weighted_size(flat, weights) == kish_size(weights)
+
+    def test_samples_without_weight_do_not_count(self):
+        assert weighted_size([1, 0, 1, 0, 0], [1, 2, 3, 1, 0]) == weighted_size([1, 0, 1, 0], [1, 2, 3, 1])
+
+    @laws
+    @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0.01, 100)), min_size=1, max_size=30), st.randoms())
+    def test_at_most_kish_and_bitwise_the_same_in_any_order(self, pairs, random):
+        size = weighted_size(*zip(*pairs, strict=True))
+        assert 0 < size <= kish_size([weight for _, weight in pairs])
+        random.shuffle(pairs)
+        assert weighted_size(*zip(*pairs, strict=True)) == size
+
+    @pytest.mark.parametrize(
+        ("values", "weights"), [([1, 0], [1]), ([math.nan, 1], [1, 1]), ([1, 0], [1, -1]), ([1, 0], [0, 0])]
+    )
+    def test_out_of_range(self, values, weights):
+        with pytest.raises(EvidenceError):
+            weighted_size(values, weights)
+
+
+@pytest.mark.parametrize(
+    ("deviations", "number"),
+    [([2, -2, 2], 3), ([0, 7, 0], 1), ([0, 0], 0), ([], 0), ([1e300, 1e300], 2), ([3, 1], 100 / 82)],
+)
+def test_resting_on(deviations, number):
+    assert resting_on(deviations) == pytest.approx(number)
 
 
 class TestEffectiveTrials:
@@ -128,9 +173,9 @@ class TestEffectiveTrials:
     def test_weights_cost(self):
         hits, groups = [1, 0, 1, 1, 0, 1], ["a", "a", "a", "b", "b", "b"]
         uneven = [1, 9, 1, 1, 9, 1]
-        assert effective_trials(hits, groups, weights=uneven) == pytest.approx(kish_size(uneven))
+        assert effective_trials(hits, groups, weights=uneven) == pytest.approx(weighted_size(hits, uneven))
         alone = [1, 2, 3, 4, 5, 6]
-        assert effective_trials(hits, range(6), weights=alone) == kish_size(alone)
+        assert effective_trials(hits, range(6), weights=alone) == weighted_size(hits, alone)
 
     @laws
     @given(grouped(), st.randoms(use_true_random=False))

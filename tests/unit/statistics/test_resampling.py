@@ -243,3 +243,29 @@ class TestLaws:
                        lambda: bca_of_sums(with_ones(np.arange(30)), mean_of_sums, confidence=0)):  # fmt: skip
             with pytest.raises(BarError, match="confidence must lie between 0 and 1"):
                 bounds()
+
+
+class TestExtremes:
+    """No resample knows a greater value than the greatest seen: bounds of extremes would be false certainty."""
+
+    @pytest.mark.parametrize("statistic", [np.max, np.min, np.ptp])
+    @pytest.mark.parametrize("n", [20, 200])
+    def test_none(self, statistic, n):
+        assert bca_interval([np.random.default_rng(1).random(n)], statistic) is None
+
+    def test_of_groups_and_weights(self):
+        x = np.random.default_rng(1).random(200)
+        assert bca_interval([x], np.max, groups=np.arange(200) // 5) is None
+        assert bca_interval([x], np.max, weights=1 + x) is None
+
+    def test_in_any_order_of_addition(self):
+        """The share of equal resamples is not taken for one above or below by the last bit."""
+        x = np.random.default_rng(1).random(200)
+        noise = np.random.default_rng(2)
+        assert bca_interval([x], lambda x: x.max() * (1 + 1e-15 * noise.integers(-1, 2))) is None
+
+    @pytest.mark.parametrize("shift", [0.0, 1e3])
+    def test_a_median_has_bounds(self, shift):
+        x = np.random.default_rng(1).random(201)
+        lower, upper = bca_interval([x + shift], np.median)
+        assert lower < np.median(x) + shift < upper
