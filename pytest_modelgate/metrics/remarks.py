@@ -98,13 +98,18 @@ def rare_values(
         weights, codes: [N], of each sample, where there are such.
         advice: the parameter that the greatest possible value can be given by, where it can be and was not.
     """
-    weights = np.ones(len(values)) if weights is None else weights / weights.max()
+    noun = "sample" if codes is None else "group"
     with np.errstate(all="ignore"):
-        order = np.lexsort((values, weights))
-        values, weights = values[order], weights[order]
-        deviations, noun = weights * (values - float((weights * values).sum() / weights.sum())), "sample"
-        if codes is not None:
-            deviations, noun = np.bincount(codes[order], weights=deviations).astype(np.float64), "group"
+        if weights is None and codes is None:
+            values = np.sort(values)
+            deviations = values - values.mean()
+        else:
+            weights = np.ones(len(values)) if weights is None else weights / weights.max()
+            order = np.lexsort((values, weights))
+            values, weights = values[order], weights[order]
+            deviations = weights * (values - float((weights * values).sum() / weights.sum()))
+            if codes is not None:
+                deviations = np.bincount(codes[order], weights=deviations).astype(np.float64)
     if not np.isfinite(deviations).all():
         return ()
     number = resting_on(deviations)

@@ -217,8 +217,8 @@ def resting_on(deviations: ArrayLike) -> float:
     greatest = float(found.max(initial=0.0))
     if greatest == 0.0:
         return 0.0
-    squares = (found / greatest) ** 2
-    return _total(squares) ** 2 / _total(squares**2)
+    squares = np.sort((found / greatest) ** 2)  # in order: that of the samples does not matter
+    return float(squares.sum() ** 2 / (squares**2).sum())
 
 
 def _shares_and_deviations(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
