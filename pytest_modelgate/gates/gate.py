@@ -301,9 +301,11 @@ def constant_answer(evaluation: Evaluation, metric: Metric) -> str | None:
     n = evaluation.n
     if metric.needs in ("counts", "ranks") and evaluation.matrix is not None:
         counts = evaluation.matrix.counts
-        for margin, what in ((counts.sum(axis=0), "predictions"), (counts.sum(axis=1), "samples")):
+        for margin, what in ((counts.sum(axis=1), "samples"), (counts.sum(axis=0), "predictions")):
             (present,) = margin.nonzero()
-            if len(present) == 1 and (what == "predictions" or metric.name not in _OF_ACTUAL):
+            if len(present) == 1 and what == "samples" and metric.name in _OF_ACTUAL:
+                return None
+            if len(present) == 1:
                 return f"all {n:,} {what} are {evaluation.labels[int(present[0])]!r}"
     if metric.needs in ("scores", "forecasts") and evaluation.scores is not None:
         values = evaluation.scores.values

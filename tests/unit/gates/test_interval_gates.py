@@ -200,6 +200,8 @@ def test_one_class_never_passes_what_needs_two() -> None:
     assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
     assert "but all 200 samples are 'fraud'" in verdict.explanation
     assert Gate("recall", at_least=0.9).check(alone).outcome is Outcome.PASS
+    flawless = ConfusionMatrix([[0, 0], [0, 29]], labels=("ok", "fraud"))
+    assert Gate("recall", at_least=0.9).check(flawless).outcome is Outcome.PASS
 
 
 def test_constant_scores_and_values_never_pass() -> None:
