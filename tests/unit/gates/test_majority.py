@@ -275,3 +275,12 @@ def test_copies_in_a_group_prove_nothing_new() -> None:
         )
         outcomes[design] = BeatsMajorityClass().check(evidence).outcome
     assert outcomes == {"none": Outcome.PASS, "alone": Outcome.PASS, "groups": Outcome.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_nearly_level_classes_of_grouped_samples_are_both_beaten_or_none(turned: bool) -> None:
+    counts = np.array([[98, 2], [88, 12]])
+    counts = counts[::-1, ::-1] if turned else counts
+    cells = np.repeat(np.arange(4), counts.ravel())
+    found = Evaluation.from_predictions(target=cells // 2, preds=cells % 2, outputs="labels", groups=range(200))
+    assert BeatsMajorityClass().check(found).outcome is Outcome.INCONCLUSIVE

@@ -385,3 +385,18 @@ def test_laws(rows: list[tuple[int, int, int]], name: str, margin: float, if_uns
         swapped = {Outcome.PASS: Outcome.FAIL, Outcome.FAIL: Outcome.PASS}
         assert back.outcome is swapped.get(verdict.outcome, verdict.outcome)
     json.loads(verdict.to_json())
+
+
+def test_the_fixes_and_breaks_of_a_class_are_told_apart_from_all() -> None:
+    """Of 100 positives 1 is found that was missed and 9 are missed that were found; 3 negatives changed besides."""
+    target = np.repeat([0, 1], 100)
+    old, new = target.copy(), target.copy()
+    old[199], new[100:109], new[:3] = 0, 0, 1
+    both = [
+        Evaluation.from_predictions(target=target, preds=preds, outputs="labels", labels=("ok", "bad"), ids=range(200))
+        for preds in (new, old)
+    ]
+    text = str(NoRegression("recall").check(*both))
+    assert "of the 100 samples that count: 1 fix, 9 breaks" in text
+    assert "13 of 200 decisions changed: 1 fix, 12 breaks" in text
+    assert "samples that count" not in str(NoRegression("accuracy").check(*both))
