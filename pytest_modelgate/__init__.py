@@ -9,7 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_modelgate.assertions import (
+    from pytest_modelgate.assertions.comparing import (
+        assert_generalization_gap_at_most,
+        assert_no_regression,
+        assert_over_seeds,
+    )
+    from pytest_modelgate.assertions.histories import (
+        assert_converged,
+        assert_loss_decreases,
+        assert_metric_improves,
+        assert_no_overfitting,
+        assert_training_reproducible,
+        assert_training_stable,
+    )
+    from pytest_modelgate.assertions.metrics import (
         assert_accuracy_at_least,
         assert_average_precision_at_least,
         assert_balanced_accuracy_at_least,
@@ -20,13 +33,12 @@ if TYPE_CHECKING:
         assert_loss_at_most,
         assert_mcc_at_least,
         assert_metric,
-        assert_no_regression,
-        assert_over_seeds,
         assert_precision_at_least,
         assert_recall_at_least,
         assert_roc_auc_at_least,
         assert_specificity_at_least,
     )
+    from pytest_modelgate.evidence.diagnosis import Diagnosis
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.exceptions import (
@@ -41,6 +53,8 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from pytest_modelgate.gates.gate import Gate
+    from pytest_modelgate.gates.generalization import GeneralizationGap
+    from pytest_modelgate.gates.histories import Converged, LossDecreases, MetricImproves, NoOverfitting, TrainingStable
     from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
     from pytest_modelgate.gates.no_regression import NoRegression
     from pytest_modelgate.gates.planning import Resolution, plan_sample_size, what_can_be_told
@@ -51,12 +65,21 @@ if TYPE_CHECKING:
     from pytest_modelgate.runtime.evaluation import evaluate
     from pytest_modelgate.runtime.loading import load_model
     from pytest_modelgate.runtime.modules import TrainedModel
-    from pytest_modelgate.runtime.training import Run, train_model
+    from pytest_modelgate.runtime.training import Run, train_model, train_models
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "assertions": (
+    "assertions.comparing": ("assert_generalization_gap_at_most", "assert_no_regression", "assert_over_seeds"),
+    "assertions.histories": (
+        "assert_converged",
+        "assert_loss_decreases",
+        "assert_metric_improves",
+        "assert_no_overfitting",
+        "assert_training_reproducible",
+        "assert_training_stable",
+    ),
+    "assertions.metrics": (
         "assert_accuracy_at_least",
         "assert_average_precision_at_least",
         "assert_balanced_accuracy_at_least",
@@ -67,13 +90,12 @@ _HOMES = {
         "assert_loss_at_most",
         "assert_mcc_at_least",
         "assert_metric",
-        "assert_no_regression",
-        "assert_over_seeds",
         "assert_precision_at_least",
         "assert_recall_at_least",
         "assert_roc_auc_at_least",
         "assert_specificity_at_least",
     ),
+    "evidence.diagnosis": ("Diagnosis",),
     "evidence.evaluation": ("Evaluation",),
     "evidence.history": ("History",),
     "exceptions": (
@@ -88,6 +110,8 @@ _HOMES = {
         "TrainingError",
     ),
     "gates.gate": ("Gate",),
+    "gates.generalization": ("GeneralizationGap",),
+    "gates.histories": ("Converged", "LossDecreases", "MetricImproves", "NoOverfitting", "TrainingStable"),
     "gates.majority": ("BeatsMajorityClass", "EveryClassRecall"),
     "gates.no_regression": ("NoRegression",),
     "gates.planning": ("Resolution", "plan_sample_size", "what_can_be_told"),
@@ -98,7 +122,7 @@ _HOMES = {
     "runtime.evaluation": ("evaluate",),
     "runtime.loading": ("load_model",),
     "runtime.modules": ("TrainedModel",),
-    "runtime.training": ("Run", "train_model"),
+    "runtime.training": ("Run", "train_model", "train_models"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -107,16 +131,22 @@ __all__ = [
     "BeatsMajorityClass",
     "CheckpointError",
     "ConfusionMatrix",
+    "Converged",
     "DeviceError",
+    "Diagnosis",
     "Evaluation",
     "EveryClassRecall",
     "EvidenceError",
     "Gate",
     "GateFailure",
+    "GeneralizationGap",
     "History",
+    "LossDecreases",
     "MetricError",
+    "MetricImproves",
     "ModelgateError",
     "ModelgateWarning",
+    "NoOverfitting",
     "NoRegression",
     "Outcome",
     "OverSeeds",
@@ -124,28 +154,37 @@ __all__ = [
     "Run",
     "TrainedModel",
     "TrainingError",
+    "TrainingStable",
     "Verdict",
     "assert_accuracy_at_least",
     "assert_average_precision_at_least",
     "assert_balanced_accuracy_at_least",
     "assert_beats_majority_class",
     "assert_calibration_error_at_most",
+    "assert_converged",
     "assert_every_class_recall_at_least",
     "assert_f1_at_least",
+    "assert_generalization_gap_at_most",
     "assert_loss_at_most",
+    "assert_loss_decreases",
     "assert_mcc_at_least",
     "assert_metric",
+    "assert_metric_improves",
+    "assert_no_overfitting",
     "assert_no_regression",
     "assert_over_seeds",
     "assert_precision_at_least",
     "assert_recall_at_least",
     "assert_roc_auc_at_least",
     "assert_specificity_at_least",
+    "assert_training_reproducible",
+    "assert_training_stable",
     "custom_metric",
     "evaluate",
     "load_model",
     "plan_sample_size",
     "train_model",
+    "train_models",
     "what_can_be_told",
 ]
 

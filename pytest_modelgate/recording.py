@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
 
+    Evidence = Evaluation | History
+
 
 class Recorder(Protocol):
     """Who listens, and what a gate that does not say gets as its confidence and `if_unsure`."""
@@ -24,10 +26,10 @@ class Recorder(Protocol):
     def if_unsure(self) -> str:
         """The colour of `INCONCLUSIVE`: "estimate", "fail" or "warn"."""
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
         """Called once for each judgement, before a red one is raised; may give a warning for the caller.
 
-        `others` are the further evaluations that it rests on, such as those of other seeds.
+        `others` is the further evidence that it rests on, such as that of other seeds.
         """
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -41,7 +43,7 @@ class _Nobody:
     confidence = 0.95
     if_unsure = "estimate"
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
         return None
 
     def evaluation(self, evaluation: Evaluation) -> None: ...

@@ -25,7 +25,7 @@ from pytest_modelgate.metrics.weighting import weighted_matrix
 from pytest_modelgate.statistics.interval import check_level
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.metrics.metric import Metric
@@ -38,10 +38,14 @@ _COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where evidence came from: the model's name, and the steps by which it was derived from its evaluation."""
+    """Where evidence came from: the model's name, and the steps by which it was derived from its evaluation.
+
+    `training` is the `History.origin` of a model that `train_model` gave.
+    """
 
     model: str | None = None
     steps: tuple[str, ...] = ()
+    training: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -6,14 +6,17 @@ __tracebackhide__ = True
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
-from pytest_modelgate.exceptions import EvidenceError, MetricError
+from pytest_modelgate.evidence.history import History
+from pytest_modelgate.exceptions import BarError, EvidenceError, MetricError, did_you_mean
+from pytest_modelgate.gates.curves import HistoryGate
 from pytest_modelgate.gates.gate import Gate, finite, judge_interval
+from pytest_modelgate.gates.seed_shares import green_share, met_share, undefined
 from pytest_modelgate.gates.settings import colour_of_doubt
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import SIGNS, allowed, number, subject
@@ -23,55 +26,111 @@ from pytest_modelgate.statistics.interval import Interval, normal_quantile
 from pytest_modelgate.statistics.seeds import (
     FEWEST,
     over_seeds_interval,
+    seeds_needed,
     seeds_prove,
     values_over_seeds_interval,
 )
 
 if TYPE_CHECKING:
     from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.gates.seed_shares import JudgesHistories
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
     from pytest_modelgate.metrics.samples import Samples
+    from pytest_modelgate.runtime.modules import TrainedModel
 
 _PROPORTIONS = "Clopper-Pearson on seeds and samples, approximate"
 _VALUES = "Student's t on seeds and samples, approximate"
+CLAIMS = ("mean", "worst", "share")
 
 
 @dataclass(frozen=True, slots=True)
 class OverSeeds:
-    """The mean of a metric over trainings with different seeds must meet a gate's bar.
+    """What several trainings that differ by their seed must show, all judged on the same samples.
 
-    Its variance has two parts: another seed, s^2 / S, and another test set, whose luck all the models share
-    (Bouthillier et al. 2021). `confidence` and `if_unsure` are the gate's.
+    Claims, each word wrong in at most `1 - confidence` of cases (nominally, for metrics whose own bounds are nominal):
+
+    - "mean": the mean of the metric over all such trainings meets the bar. Its variance has two parts: another seed,
+      s^2 / S, and another test set, whose luck all the models share (Bouthillier et al. 2021).
+    - "worst": each of these trainings meets the bar. `PASS`: each is proved to; `FAIL`: one is proved not to.
+    - "share": at least a share of these trainings do. `PASS`: so many are proved to; `FAIL`: more than the rest are
+      proved not to. The notes say what that tells of all such trainings.
+
+    "worst" and "share" may also be claimed of a gate on histories, such as `NoOverfitting()`: how many of its verdicts
+    are green. The words are then counted from the single ones, whose measured rates add up at worst. `confidence` and
+    `if_unsure` are the gate's.
 
     Args:
         gate: what each training is held to.
+        claim: "mean", "worst" or "share".
+        share: with "share": how large a part of the trainings must meet the bar, above 0 and up to 1.
 
     Raises:
-        MetricError: `gate` is no `Gate`, or one with `anytime=True`.
+        MetricError: `gate` is neither a `Gate` nor a gate on histories, has `anytime=True`, or has no mean.
+        BarError: a claim that is none, or a share without that claim or outside its range.
+
+    >>> from pytest_modelgate import ConfusionMatrix
+    >>> seeds = [ConfusionMatrix.from_counts(tp=tp, fp=10, fn=400 - tp, tn=390) for tp in (380, 384, 350, 376, 388)]
+    >>> verdict = OverSeeds(Gate("recall", at_least=0.9), claim="share", share=0.8).check(seeds)
+    >>> print(verdict.explanation)
+    PASS: recall of 'positive': 4 of 5 seeds reach 0.900 (0.875 to 0.970), required 4 of 5
     """
 
-    gate: Gate
+    gate: Gate | HistoryGate
+    claim: str = field(default="mean", kw_only=True)
+    share: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gate, Gate):
+        gate, share = self.gate, self.share
+        if not isinstance(gate, (Gate, HistoryGate)):
             raise MetricError(
-                f"give a Gate, such as Gate('recall', at_least=0.9), not {type(self.gate).__name__}: {self.gate!r}"
+                "give a Gate, such as Gate('recall', at_least=0.9), or a gate on histories, such as NoOverfitting(), "
+                f"not {type(gate).__name__}: {gate!r}"
             )
-        if self.gate.anytime:
+        if isinstance(gate, Gate) and gate.anytime:
             raise MetricError("anytime=True and several seeds have no method together: judge them one or the other way")
+        if self.claim not in CLAIMS:
+            choices = ", ".join(map(repr, CLAIMS))
+            raise BarError(f"claim={self.claim!r} is not one of {choices}{did_you_mean(self.claim, CLAIMS)}")
+        if self.claim == "mean" and isinstance(gate, HistoryGate):
+            raise MetricError(f"{gate.gate} has no mean over seeds: claim='worst', or claim='share' with share=")
+        if (self.claim == "share") != (share is not None):
+            hint = "give share=, such as share=0.8" if share is None else f"share={share!r} is for claim='share'"
+            raise BarError(f"claim={self.claim!r}: {hint}")
+        if share is not None:
+            seeds_needed(share, FEWEST)
 
-    def check(self, evaluations: Iterable[Evaluation | ConfusionMatrix]) -> Verdict:
-        """Judge the evaluations of at least 3 models on the same samples.
+    def check(self, evidence: Iterable[Evaluation | ConfusionMatrix | History | TrainedModel]) -> Verdict:
+        """Judge the evaluations of at least 3 models on the same samples; or histories, for a gate on those.
 
         Raises:
-            EvidenceError: fewer than 3, or evaluations of other samples.
+            EvidenceError: fewer than 3, evaluations of other samples, or evidence of another kind than the gate's.
         """
-        every = listed(evaluations)
+        every = listed(evidence)
+        histories = [one for one in every if isinstance(one, History)]
+        evaluations = [one for one in every if not isinstance(one, History)]
+        if isinstance(self.gate, HistoryGate):
+            if evaluations:
+                raise EvidenceError(f"{self.gate.gate} judges histories: give them, or the trained models")
+        elif histories:
+            raise EvidenceError(
+                f"a gate on {get_metric(self.gate.metric).name} judges evaluations: evaluate the trained models first, "
+                "[evaluate(model, test_data) for model in models]"
+            )
         if len(every) < FEWEST:
-            count = "1 evaluation says" if len(every) == 1 else f"{len(every)} evaluations say"
+            noun = "evaluation" if isinstance(self.gate, Gate) else "training"
+            count = f"1 {noun} says" if len(every) == 1 else f"{len(every)} {noun}s say"
             raise EvidenceError(f"{count} too little about how much trainings differ: give at least {FEWEST}, better 5")
-        _same_samples(every)
-        gate, metric = self.gate, get_metric(self.gate.metric)
+        if isinstance(self.gate, HistoryGate):
+            return green_share(cast("JudgesHistories", self.gate), histories, self.share)
+        _same_samples(evaluations)
+        return (
+            self._mean(self.gate, evaluations)
+            if self.claim == "mean"
+            else met_share(self.gate, evaluations, self.share)
+        )
+
+    def _mean(self, gate: Gate, every: list[Evaluation]) -> Verdict:
+        metric = get_metric(gate.metric)
         singles = [gate.check(one) for one in every]
         first = singles[0]
         what = subject(metric, label=first.label, average=gate.average, parameters=dict(first.parameters))
@@ -79,8 +138,9 @@ class OverSeeds:
         verdict = replace(first, gate=f"over_seeds({first.gate})", hits=None, lower=None, upper=None, method=None)
         values = [single.estimate for single in singles if single.estimate is not None]
         details = tuple((f"seed {i}", single.estimate) for i, single in enumerate(singles, 1))
-        if len(values) < len(singles):
-            return _undefined(verdict, what, singles, details)
+        collapsed = next((i for i, single in enumerate(singles, 1) if single.outcome is Outcome.UNDEFINED), None)
+        if collapsed is not None:  # the others' mean would hide it
+            return undefined(verdict, f"{what} cannot be judged", collapsed, singles[collapsed - 1], details)
         mean = math.fsum(values) / len(values)
         bounds, method, why = _bounds(every, singles, values, gate.confidence)
         if bounds is not None:
@@ -120,30 +180,18 @@ class OverSeeds:
         )
 
 
-def listed(evaluations: Iterable[Evaluation | ConfusionMatrix]) -> list[Evaluation]:
-    """The evaluations of several seeds as a list; an `EvidenceError` for what is none."""
-    if not isinstance(evaluations, Iterable) or isinstance(evaluations, (str, Mapping)):
+def listed(evidence: Iterable[Evaluation | ConfusionMatrix | History | TrainedModel]) -> list[Evaluation | History]:
+    """The evidence of several seeds as a list, of trained models their histories; an `EvidenceError` for others."""
+    if not isinstance(evidence, Iterable) or isinstance(evidence, (str, Mapping)):
         raise EvidenceError(
-            f"give a list of evaluations, one for each seed, not {type(evaluations).__name__}: [evaluate(...), ...]"
+            f"give a list of evaluations, one for each seed, not {type(evidence).__name__}: [evaluate(...), ...]"
         )
-    return [as_evaluation(one) for one in evaluations]
+    return [_one_seed(one) for one in evidence]
 
 
-def _undefined(
-    verdict: Verdict, what: str, singles: list[Verdict], details: tuple[tuple[str, float | None], ...]
-) -> Verdict:
-    """A mean with nothing in it to judge: one training may have collapsed, and the others' mean would hide it."""
-    number_, single = next((i, one) for i, one in enumerate(singles, 1) if one.estimate is None)
-    cause = single.explanation.partition("cannot be judged: ")[2]
-    return replace(
-        verdict,
-        outcome=Outcome.UNDEFINED,
-        passed=False,
-        estimate=None,
-        explanation=f"{Outcome.UNDEFINED}: {what} cannot be judged: of seed {number_}, {cause}",
-        details=details,
-        notes=("where there is nothing to judge a gate never passes",),
-    )
+def _one_seed(one: Evaluation | ConfusionMatrix | History | TrainedModel) -> Evaluation | History:
+    history = getattr(one, "history", one)
+    return history if isinstance(history, History) else as_evaluation(cast("Evaluation | ConfusionMatrix", one))
 
 
 def _bounds(

@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.verdict import Verdict
 
 
+_TWO_SIZES = ("over_seeds(", "generalization_gap(")
+
+
 def settling(verdict: Verdict) -> tuple[str, ...]:
     """What an `INCONCLUSIVE` verdict may be luck of, and how many samples would settle it; one line each.
 
     Computed from the verdict's fields alone, and only where it is called. Sizes are total numbers of samples, for 80%
     power: for a model as far from the bar as the estimate's standard error, on the estimate's side, and for one as
     good as the estimate. Exact where the bounds are Clopper and Pearson's (proportions and F1), else by the bounds'
-    width. Empty for other outcomes, for verdicts without bounds, and for those over seeds.
+    width. Empty for other outcomes, for verdicts without bounds, and for those that rest on more than one size (over
+    seeds, and between training and test data).
     """
     bar, estimate, lower, upper = verdict.bar, verdict.estimate, verdict.lower, verdict.upper
     if verdict.outcome is not Outcome.INCONCLUSIVE or verdict.direction not in ("at_least", "at_most", "above"):
         return ()
-    if bar is None or estimate is None or lower is None or upper is None or verdict.gate.startswith("over_seeds"):
+    if bar is None or estimate is None or lower is None or upper is None or verdict.gate.startswith(_TWO_SIZES):
         return ()
     paired = verdict.gate.startswith("no_regression")
     noun = "samples" if verdict.average is not None else counted(verdict.metric, verdict.label)

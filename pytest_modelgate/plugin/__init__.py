@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_modelgate import recording
-from pytest_modelgate.plugin.fixtures import evaluate_model, load_model, modelgate_device, train_model
+from pytest_modelgate.plugin.fixtures import evaluate_model, load_model, modelgate_device, train_model, train_models
 from pytest_modelgate.plugin.options import OPTIONS, Options, add_options
 from pytest_modelgate.plugin.recorder import RECORDER, Recorder
 
@@ -24,6 +24,7 @@ __all__ = [
     "pytest_configure",
     "pytest_unconfigure",
     "train_model",
+    "train_models",
 ]
 
 

@@ -37,21 +37,55 @@ def modelgate_device(request: FixtureRequest) -> torch.device:
 def train_model(request: FixtureRequest, modelgate_device: torch.device) -> Callable[..., TrainedModel]:
     """`train_model(factory, train_data, *, validation_data, loss, optimizer, epochs, ...)` on the run's device.
 
-    See `pytest_modelgate.train_model`; the history goes into the report.
+    See `pytest_modelgate.train_model`; the history goes into the report. A model is trained anew only where something
+    that it depends on has changed, as `--modelgate-cache` says.
     """
     from pytest_modelgate.runtime import training
 
-    seed = request.config.stash[OPTIONS].seed
+    defaults = _training(request, modelgate_device)
 
     @functools.wraps(training.train_model)
     def train(*args: Any, **kwargs: Any) -> TrainedModel:
         __tracebackhide__ = True
-        defaults: dict[str, Any] = {"seed": seed, "device": modelgate_device}
         trained = training.train_model(*args, **defaults | kwargs)
         recording.listener().history(trained.history)
         return trained
 
     return train
+
+
+@pytest.fixture(scope="session")
+def train_models(request: FixtureRequest, modelgate_device: torch.device) -> Callable[..., list[TrainedModel]]:
+    """`train_models(factory, train_data, *, seeds=5, ...)`: models that differ by their seed alone.
+
+    See `pytest_modelgate.train_models`; the rest is as in the fixture `train_model`.
+    """
+    from pytest_modelgate.runtime import training
+
+    defaults = _training(request, modelgate_device)
+
+    @functools.wraps(training.train_models)
+    def train(*args: Any, **kwargs: Any) -> list[TrainedModel]:
+        __tracebackhide__ = True
+        trained = training.train_models(*args, **defaults | kwargs)
+        for one in trained:
+            recording.listener().history(one.history)
+        return trained
+
+    return train
+
+
+def _training(request: FixtureRequest, device: torch.device) -> dict[str, Any]:
+    """What a training gets where a call does not say."""
+    from pytest_modelgate.plugin.caching import session_cache
+    from pytest_modelgate.plugin.progress import session_progress
+
+    return {
+        "seed": request.config.stash[OPTIONS].seed,
+        "device": device,
+        "cache": session_cache(request.config),
+        "progress": session_progress(request.config),
+    }
 
 
 @pytest.fixture(scope="session")

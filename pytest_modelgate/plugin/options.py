@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pytest
 
-from pytest_modelgate.exceptions import ModelgateError
+from pytest_modelgate.exceptions import ModelgateError, did_you_mean
 
 if TYPE_CHECKING:
     from pytest import Config, Parser
@@ -20,7 +20,14 @@ _SETTINGS = (
     ("confidence", "NUMBER", "how sure a PASS or FAIL must be, one-sided, where a gate does not say"),
     ("if-unsure", "CHOICE", "the colour of INCONCLUSIVE: estimate, fail or warn"),
     ("seed", "NUMBER", "what train_model seeds Python, numpy and torch with, where a call does not say"),
+    ("cache", "MODE", "trained models: auto (train only what changed), off, or refresh (train all anew)"),
+    ("cache-dir", "DIR", "the folder of trained models, from the root directory of the run"),
+    ("cache-limit", "SIZE", "how large the folder of trained models may grow, such as 500MB or 2GB"),
 )
+Mode: TypeAlias = Literal["auto", "off", "refresh"]
+_MODES: tuple[Mode, ...] = ("auto", "off", "refresh")
+_ACTS = {"cache": ("refresh",)}
+"""Values that are acts of one run, and therefore have no place in an ini file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,9 @@ class Options:
     confidence: float = 0.95
     if_unsure: str = "estimate"
     seed: int = 0
+    cache: Mode = "auto"
+    cache_dir: str = ".modelgate-cache"
+    cache_limit: str = "2GB"
 
     @classmethod
     def from_config(cls, config: Config) -> Options:
@@ -64,6 +74,9 @@ class Options:
                 confidence=check_confidence(_number(text["confidence"]), "--modelgate-confidence"),
                 if_unsure=check_if_unsure(text["if-unsure"], "--modelgate-if-unsure"),
                 seed=check_seed(_number(text["seed"]), "--modelgate-seed"),
+                cache=_mode(text["cache"]),
+                cache_dir=text["cache-dir"],
+                cache_limit=text["cache-limit"] if parse_size(text["cache-limit"]) else "",
             )
         except ModelgateError as error:
             raise pytest.UsageError(str(error)) from None
@@ -90,11 +103,37 @@ def add_options(parser: Parser) -> None:
         parser.addini(f"modelgate_{name.replace('-', '_')}", f"as --modelgate-{name}", default=None)
 
 
+def parse_size(text: str) -> int:
+    """A number of bytes, such as "2GB", "500 MB" or "1000"; units are powers of 1024.
+
+    >>> parse_size("2GB"), parse_size("1.5 kb"), parse_size("1000")
+    (2147483648, 1536, 1000)
+    """
+    import re
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text, re.IGNORECASE)
+    size = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+    if size < 1:
+        raise ModelgateError(f"--modelgate-cache-limit: {text!r} is no size: give one such as 500MB or 2GB")
+    return size
+
+
+def _mode(text: str) -> Mode:
+    for mode in _MODES:
+        if text == mode:
+            return mode
+    raise ModelgateError(f"--modelgate-cache: {text!r} is none of {', '.join(_MODES)}{did_you_mean(text, _MODES)}")
+
+
 def _setting(config: Config, name: str) -> str:
     key = f"modelgate_{name.replace('-', '_')}"
     given: Any = config.getoption(key)
     if given is None:
         given = config.getini(key)
+        if given in _ACTS.get(name, ()):
+            raise pytest.UsageError(
+                f"{key} = {given} in an ini file would act in every run: say --modelgate-{name}={given}"
+            )
     return _DEFAULTS[name] if given is None or given == "" else str(given)
 
 

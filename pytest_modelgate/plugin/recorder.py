@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from _pytest.fixtures import SubRequest
-    from pytest import FixtureDef, Item, Mark, Session
+    from pytest import FixtureDef, Item, Mark, Session, TerminalReporter
+    from typing_extensions import TypeIs
 
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.plugin.looks import Looks
+    from pytest_modelgate.recording import Evidence
 
 
 class Recorder:
@@ -50,6 +52,7 @@ class Recorder:
         self._looks = functools.cache(looks)
         self._judged = False
         self._elsewhere: list[tuple[str, str]] = []
+        self._told: dict[str, None] = {}
         self._file: TextIO | None = None
         self._item: Item | None = None
         self._phase = "setup"
@@ -57,7 +60,7 @@ class Recorder:
         self._sequence = 0
         self._lock = threading.RLock()
         self._known: set[tuple[str, str | None]] = set()
-        self._last: tuple[Any, str] = (None, "")
+        self._last: tuple[Evidence | None, str] = (None, "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Item) -> None:
@@ -94,16 +97,29 @@ class Recorder:
         """An xdist worker ended: what it judged counts too."""
         output: dict[str, Any] = getattr(node, "workeroutput", None) or {}
         self._elsewhere += [(data, content) for data, content in output.get("modelgate_judged", ())]
+        for text in output.get("modelgate_told", ()):
+            self.tell(text)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None and self._told:
+            output["modelgate_told"] = list(self._told)
         if not self._judged and not self._elsewhere:
             return
-        output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["modelgate_judged"] = sorted(self._looks().judged)
         else:
             self._looks().keep(self._elsewhere)
+
+    def tell(self, text: str) -> None:
+        """Let the end of the run say something, once."""
+        self._told[text] = None
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        if self._told and terminalreporter.config.option.verbose >= 0:
+            for text in self._told:
+                terminalreporter.write_line(f"modelgate: {text}")
 
     @property
     def confidence(self) -> float:
@@ -123,7 +139,7 @@ class Recorder:
                 return marker.kwargs[name]
         return self._defaults[name]
 
-    def verdict(self, verdict: Verdict, evidence: Evaluation, *others: Evaluation) -> str | None:
+    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
         """Record a judgement and the evidence behind it; what the caller must be warned of, if anything."""
         with self._lock:
             if self._junit and self._item is not None:
@@ -132,9 +148,9 @@ class Recorder:
                 key = self._evidence(evidence)
                 for other in others:
                     self._evidence(other)
-                self._write("verdict", verdict.to_dict() | {"evidence": key})
-            self._judged = True
-            said = [self._looks().judge(one) for one in (evidence, *others)]
+                cached = [origin for one in (evidence, *others) if (origin := _from_cache(one)) is not None]
+                self._write("verdict", verdict.to_dict() | {"evidence": key, "cached": cached})
+            said = [self._look(one) for one in (evidence, *others)]
         return next((warning for warning in said if warning is not None), None)
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -145,26 +161,34 @@ class Recorder:
     def history(self, history: History) -> None:
         """Record a finished training."""
         if self._journal is not None:
-            summary = history.summary()
-            self._write("history", summary | {"key": _key(summary)})
+            self._evidence(history)
 
     def close(self) -> None:
         """Close the journal."""
         if self._file is not None:
             self._file.close()
 
-    def _evidence(self, evaluation: Evaluation) -> str:
+    def _look(self, evidence: Evidence) -> str | None:
+        """Count a look at a set of data; a history is no such look."""
+        if _is_history(evidence):
+            return None
+        self._judged = True
+        return self._looks().judge(evidence)
+
+    def _evidence(self, evidence: Evidence) -> str:
         """The evidence's key; the evidence itself is written once a test."""
         test = self._item.nodeid if self._item is not None else None
         last, key = self._last
         summary = None
-        if last is not evaluation:
-            summary = evaluation.summary()
+        is_history = _is_history(evidence)
+        if last is not evidence or is_history:  # a history that is not frozen yet may have grown
+            summary = evidence.summary()
             key = _key(summary)
-            self._last = evaluation, key
+            self._last = evidence, key
         if (key, test) not in self._known:
             self._known.add((key, test))
-            self._write("evaluation", (summary or evaluation.summary()) | {"key": key})
+            kind = "history" if is_history else "evaluation"
+            self._write(kind, (summary or evidence.summary()) | {"key": key, "training": _training(evidence)})
         return key
 
     def _write(self, kind: str, data: dict[str, Any]) -> None:
@@ -219,6 +243,23 @@ def _key(summary: dict[str, Any]) -> str:
 
     text = json.dumps(summary, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _is_history(evidence: Evidence) -> TypeIs[History]:
+    from pytest_modelgate.evidence.history import History
+
+    return isinstance(evidence, History)
+
+
+def _training(evidence: Evidence) -> Mapping[str, Any] | None:
+    """Whether the model behind it was trained or came from the cache; None where that is not known."""
+    return evidence.origin if _is_history(evidence) else evidence.origin.training
+
+
+def _from_cache(evidence: Evidence) -> dict[str, Any] | None:
+    """Key and time of training of the stored model behind the evidence, where that is an earlier run's."""
+    origin = _training(evidence)
+    return {name: origin[name] for name in ("key", "trained_at")} if origin and origin["state"] == "cached" else None
 
 
 def _is_hypothesis(item: Item | None) -> bool:

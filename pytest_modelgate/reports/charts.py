@@ -97,9 +97,12 @@ class _Axis:
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
 
-def curves(title: str, series: Sequence[Series], *, width: int = 520, height: int = 220) -> str:
+def curves(
+    title: str, series: Sequence[Series], *, kept: float | None = None, width: int = 520, height: int = 220
+) -> str:
     """Curves by epoch, each named at its end. A value that is not finite is a cross at the upper edge.
 
+    `kept` is the epoch whose weights the model has, an upright line, where that is not the last.
     Draws a logarithmic scale, and says so, where positive values span more than a factor of 50.
     """
     drawn = [Series(one.name, one.kind, _thinned(one.points)) for one in series]
@@ -121,6 +124,10 @@ def curves(title: str, series: Sequence[Series], *, width: int = 520, height: in
     parts.append(f'<text class="tick middle" x="{_f((left + right) / 2)}" y="{_f(bottom + 30)}">epoch</text>')
     scale = ", logarithmic scale" if y.logarithmic else ""
     parts.append(f'<text class="name" x="0" y="11">{escape(title)}{scale}</text>')
+    if kept is not None and x.low <= kept < x.high:
+        at = _f(x(kept))
+        parts.append(f'<path class="kept" d="M{at} {_f(top)}V{_f(bottom)}"><title>kept: epoch {kept:g}</title></path>')
+        parts.append(f'<text class="tick middle" x="{at}" y="{_f(top - 3)}">kept</text>')
     for one in drawn:
         parts += _curve(one, x, y, top)
     places = _apart([y(last) for last, _, _ in ends], top, bottom)

@@ -125,18 +125,60 @@ def evaluation_facts(row: Row) -> list[tuple[str, str]]:
         pairs.append((str(row["loss"]["name"]).replace("_", " "), number(row["loss"]["mean"])))
     if row["threshold"] is not None:
         pairs.append(("threshold", f"{row['threshold']:g}" if finite(row["threshold"]) is not None else "nan"))
+    if (row.get("training") or {}).get("state") == "cached":
+        pairs.append(("model", f"from the cache, {_stored(row['training'])}"))
     return pairs
 
 
 def history_title(row: Row) -> str:
-    """A name for a training run."""
-    return str(row["model"] or "training")
+    """A name for a training run: its model, and what its curves show."""
+    name = str(row["model"] or "training")
+    return f"{name}: {row['diagnosis']['kind']}" if row.get("diagnosis") else name
 
 
 def history_facts(row: Row) -> list[tuple[str, str]]:
     """The facts of a training run: names and values."""
     known = [(name, row.get(name)) for name in ("loss", "seed", "device", "threads")]
     return [("epochs", count(len(row["epochs"]))), *((name, str(value)) for name, value in known if value is not None)]
+
+
+def history_notes(row: Row) -> list[str]:
+    """What the curves show, which weights were kept, and where the model came from; a sentence each."""
+    notes = []
+    if row.get("diagnosis"):
+        found = row["diagnosis"]
+        notes += [found["evidence"], *([f"try: {found['advice']}"] if found["advice"] else [])]
+    if row.get("kept") is not None:
+        notes.append(f"the weights of epoch {row['kept']} were kept")
+    if row.get("nondeterministic"):
+        notes.append(
+            f"may differ from run to run, since these are not deterministic: {', '.join(row['nondeterministic'])}"
+        )
+    return notes + training_notes(row.get("training"))
+
+
+def training_notes(training: Row | None) -> list[str]:
+    """Whether a model was trained or came from the cache, and why; nothing where no cache was asked."""
+    if not training:
+        return []
+    if training["state"] == "cached":
+        return [f"from the cache: {_stored(training)}"]
+    if training["state"] == "not cached":
+        return [f"trained, and not cached: {training['reason']}"]
+    if training["changed"]:
+        return [f"trained anew, since this changed: {', '.join(training['changed'])}"]
+    return []
+
+
+def cached(verdict: Row) -> str:
+    """Which stored models of earlier runs a verdict rests on; nothing where there are none."""
+    stored = list(dict.fromkeys(map(_stored, verdict.get("cached") or ())))
+    more = f" and {count(len(stored) - 1)} more" if len(stored) > 1 else ""
+    return f"cached model {stored[0]}{more}" if stored else ""
+
+
+def _stored(origin: Row) -> str:
+    return f"{origin['key']}, trained {str(origin['trained_at']).replace('T', ' ').removesuffix('+00:00')} UTC"
 
 
 @dataclass(frozen=True, slots=True)

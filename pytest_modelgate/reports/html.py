@@ -126,7 +126,7 @@ class _Training:
         for group, members in list(groups.items())[:_CHARTS]:
             series = [charts.Series(course.part, course.part or "single", course.points) for course in members]
             size = {} if group == "loss" else {"width": 240, "height": 130}
-            drawn.append((group, markup(charts.curves(group, series, **size))))
+            drawn.append((group, markup(charts.curves(group, series, kept=row.get("kept"), **size))))
         main = next((chart for group, chart in drawn if group == "loss"), None)
         small = [chart for group, chart in drawn if group != "loss"]
         return cls(row, anchor, facts.history_title(row), facts.history_facts(row), main, small, courses)

@@ -112,7 +112,7 @@ def _gate(verdict: Mapping[str, Any]) -> list[str]:
         outcome += f" ×{count(verdict['count'])}"
     bounded = verdict["lower"] is not None and verdict["upper"] is not None
     allow = f"{figure(verdict, 'lower')} to {figure(verdict, 'upper')}" if bounded else "–"
-    asides = (facts.corrected(verdict), facts.churn(verdict), facts.seeds_text(verdict))
+    asides = (facts.corrected(verdict), facts.churn(verdict), facts.seeds_text(verdict), facts.cached(verdict))
     support = count(verdict["support"])
     return [
         outcome,
@@ -194,7 +194,7 @@ def _training(row: Mapping[str, Any]) -> tuple[str, list[str]]:
         [code(one.name), number(one.first, 1.0), at(one.lowest), at(one.highest), number(one.last, 1.0)]
         for one in facts.courses(row)
     ]
-    blocks = [_facts(facts.history_facts(row))]
+    blocks = [_facts(facts.history_facts(row)), *map(text, facts.history_notes(row))]
     if lines:
         blocks.append(_table(["value", "first", "lowest (epoch)", "highest (epoch)", "last"], lines, "lrrrr"))
     return facts.history_title(row), blocks

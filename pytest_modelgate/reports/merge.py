@@ -86,7 +86,7 @@ def _verdicts(entries: Sequence[Entry]) -> list[Row]:
     generated: dict[tuple[str, str, str], int] = {}
     for entry in entries:
         data = plain(entry["data"])
-        row = {**data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
+        row = {"cached": [], **data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
         shared = "collection" if entry["test"] is None else entry["fixture"]
         if shared is not None:
             # A fixture that many tests share runs once in each process: for its first test, and ends after its last.
@@ -148,8 +148,20 @@ def _evidence(
             rows[key] = None
             continue
         tests = users.get(key) or ([] if entry["test"] is None else [entry["test"]])
-        rows[key] = {"key": key, "tests": list(dict.fromkeys(tests)), **plain(entry["data"])}
+        row = {"key": key, "tests": list(dict.fromkeys(tests)), **plain(entry["data"])}
+        rows[key] = row | {"diagnosis": _diagnosis(row)} if kind == "history" else row
     return tuple(row for row in rows.values() if row is not None)
+
+
+def _diagnosis(row: Row) -> dict[str, Any] | None:
+    """What a history shows, worked out here and not in the tests."""
+    from pytest_modelgate.evidence.history import History
+
+    try:
+        found = History.from_summary(row).diagnose()
+    except Exception as error:  # whatever it is, the rest of the report must still be written
+        return {"kind": "unknown", "evidence": f"{type(error).__name__}: {error}", "advice": ""}
+    return {"kind": found.kind, "evidence": found.evidence, "advice": found.advice}
 
 
 def _counts(order: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, int]:

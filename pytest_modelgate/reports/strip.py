@@ -39,7 +39,7 @@ class Strip:
 def strip(verdict: Mapping[str, Any]) -> Strip:
     """The marks of a verdict.
 
-    Shares have the scale [0, 1] and correlations [-1, 1]. A difference from a baseline has 0 in the middle. Errors,
+    Shares have the scale [0, 1] and correlations [-1, 1]. A difference has 0 in the middle. Errors,
     losses, metrics of a user's own and whatever leaves its range have a scale made for their numbers: it starts at 0
     (or below, if one is negative) and ends at the first of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten that holds
     all of them.
@@ -69,8 +69,8 @@ def strip(verdict: Mapping[str, Any]) -> Strip:
 
 
 def is_difference(verdict: Mapping[str, Any]) -> bool:
-    """Whether the numbers of the verdict are differences from a baseline."""
-    return str(verdict["gate"]).startswith("no_regression(")
+    """Whether the numbers of the verdict are differences: from a baseline, or between training and test data."""
+    return str(verdict["gate"]).startswith(("no_regression(", "generalization_gap("))
 
 
 def seeds(verdict: Mapping[str, Any]) -> list[Number]:

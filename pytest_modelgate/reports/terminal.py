@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_modelgate.reports.facts import confidence
-from pytest_modelgate.reports.numbers import count, percent
+from pytest_modelgate.reports.numbers import count, percent, plural
 from pytest_modelgate.reports.strip import figure, strip
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _legend(report: Report, marks: _Marks, width: int) -> list[str]:
     """What the marks mean, and the scales that do not run from 0 to 1; as many of them on a line as fit."""
     sure = confidence(report)
     each_way = "" if sure is None else f" ({percent(sure)} each way)"
+    stored = sum(bool(verdict.get("cached")) for verdict in report.verdicts)
     lines = [f"{marks.estimate} estimate  {marks.span * 3} what the data allow{each_way}  {marks.bar} bar"]
     kinds = {strip(verdict).kind for verdict in report.verdicts}
     for scale in (f"({text})" for kind, text in _SCALES.items() if kind in kinds):
@@ -111,6 +112,8 @@ def _legend(report: Report, marks: _Marks, width: int) -> list[str]:
             lines[-1] += _GAP + scale
         else:
             lines.append(scale)
+    if stored:
+        lines.append(f"{count(stored)} of {plural(len(report.verdicts), 'gate')} on models trained in earlier runs")
     return lines
 
 

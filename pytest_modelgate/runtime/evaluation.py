@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.collecting import Collector
@@ -13,7 +14,7 @@ from pytest_modelgate.runtime.accelerator import DeviceSink
 from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dtype, move, refuse_shuffled
 from pytest_modelgate.runtime.devices import device_of, resolve_device
 from pytest_modelgate.runtime.losses import Loss, read_loss
-from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed
+from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed, training_of
 from pytest_modelgate.runtime.seeds import seeded
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def evaluate(
                     _identify(collector, inputs, targets)
                 sink.add(_checked(call(module, move(inputs, place))), targets, place)
             sink.finish()
-    return collector.finish()
+    found = collector.finish()
+    return replace(found, origin=replace(found.origin, training=training_of(model)))
 
 
 def _run_on_cpu(

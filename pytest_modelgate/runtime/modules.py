@@ -52,6 +52,11 @@ def module_and_loss(model: Any, loss: Any) -> tuple[torch.nn.Module, Any]:
     raise EvidenceError(f"a model is a torch.nn.Module or what train_model gave, not {type(model).__name__}{hint}")
 
 
+def training_of(model: Any) -> dict[str, Any] | None:
+    """Whether a model was trained or came from the cache, where `train_model` gave it."""
+    return model.history.origin if isinstance(model, TrainedModel) else None
+
+
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """The model in evaluation mode, and each of its modules back in its own mode at the end."""

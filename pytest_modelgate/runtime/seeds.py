@@ -49,3 +49,23 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
         torch.set_rng_state(torch_state)
         if accelerator is not None:
             accelerator.set_rng_state(device_state, *which)
+
+
+def check_seeds(seeds: object, first: int) -> list[int]:
+    """The seeds of several trainings: a count gives `first`, `first + 1`, ...; else a sequence of distinct seeds.
+
+    >>> check_seeds(3, 10)
+    [10, 11, 12]
+    """
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise TrainingError(f"seeds={seeds} trains nothing: give a count of 1 or more, or the seeds themselves")
+        check_seed(check_seed(first) + seeds - 1, f"the last of {seeds} seeds from seed={first} on")
+        return list(range(first, first + seeds))
+    if not isinstance(seeds, (list, tuple, range)) or not seeds:
+        raise TrainingError(f"seeds={seeds!r} is neither a count of 1 or more nor a list of seeds")
+    each = [check_seed(seed, f"seeds[{number}]") for number, seed in enumerate(seeds)]
+    if len(set(each)) < len(each):
+        twice = next(seed for seed in each if each.count(seed) > 1)
+        raise TrainingError(f"seeds={seeds!r} names {twice} twice: the same training counts once")
+    return each

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.exceptions import BarError, EvidenceError
 from pytest_modelgate.statistics.effective import clopper_pearson_effective, variance_penalty
 from pytest_modelgate.statistics.interval import Interval, check_level, student_quantile
 
@@ -112,6 +112,53 @@ def seeds_prove(clean_seeds: SupportsIndex, confidence: float = 0.95) -> float:
     if count < 1:
         raise EvidenceError(f"the number of seeds must be positive, not {count}")
     return float((1.0 - confidence) ** (1.0 / count))
+
+
+def seeds_needed(share: float, seeds: SupportsIndex) -> int:
+    """How many of so many seeds are at least a share of them.
+
+    Raises:
+        BarError: unless 0 < share <= 1.
+        EvidenceError: without any seed.
+
+    >>> seeds_needed(0.8, 5), seeds_needed(0.8, 3), seeds_needed(0.01, 5)
+    (4, 3, 1)
+    """
+    count = operator.index(seeds)
+    number = isinstance(share, (int, float)) and not isinstance(share, bool)
+    if not number or not 0.0 < share <= 1.0:
+        meant = f"; was {share / 100:g} meant?" if number and 1 < share <= 100 else ""
+        raise BarError(f"share={share!r} is not a share of the seeds: give a number above 0, up to 1{meant}")
+    if count < 1:
+        raise EvidenceError(f"the number of seeds must be positive, not {count}")
+    return max(1, math.ceil(share * count - 1e-9))
+
+
+def confidences_of_seeds(needed: SupportsIndex, seeds: SupportsIndex, confidence: float = 0.95) -> tuple[float, float]:
+    """How sure one must be of single seeds, to say that at least `needed` of them meet a bar, or that fewer do.
+
+    If fewer do, k + 1 = seeds - needed + 1 or more do not, and to count `needed` proofs all the same takes a wrong one
+    among them: each at a level of alpha / (k + 1) makes that at most alpha. If `needed` do, more than k refutations
+    take a wrong one among those, each at alpha / needed. The seeds need not be independent: they share a test set.
+    With needed = seeds it is the intersection-union test one way, and Bonferroni's correction the other. Source: the
+    partial conjunction test of Benjamini and Heller (2008).
+
+    Returns:
+        The confidence of each proof that a seed meets the bar, and of each that one does not.
+
+    Raises:
+        EvidenceError: unless 1 <= needed <= seeds.
+        BarError: unless 0 < confidence < 1.
+
+    >>> [tuple(round(each, 4) for each in confidences_of_seeds(needed, 5)) for needed in (5, 4)]
+    [(0.95, 0.99), (0.975, 0.9875)]
+    """
+    wanted, count = operator.index(needed), operator.index(seeds)
+    check_level(confidence)
+    if not 1 <= wanted <= count:
+        raise EvidenceError(f"of {count} seeds {wanted} cannot be needed")
+    alpha = 1.0 - confidence
+    return 1.0 - alpha / (count - wanted + 1), 1.0 - alpha / wanted
 
 
 def _checked(numbers: Sequence[float], what: str) -> list[float]:

@@ -33,6 +33,9 @@ DEFAULTS = {
     "confidence": 0.95,
     "if_unsure": "estimate",
     "seed": 0,
+    "cache": "auto",
+    "cache_dir": ".modelgate-cache",
+    "cache_limit": "2GB",
 }
 # name, value on the command line, as read; in the ini file, as read.
 SETTINGS = [
@@ -41,6 +44,9 @@ SETTINGS = [
     ("confidence", "0.9", 0.9, "0.8", 0.8),
     ("if-unsure", "fail", "fail", "warn", "warn"),
     ("seed", "0", 0, "17", 17),
+    ("cache", "off", "off", "auto", "auto"),
+    ("cache-dir", "one", "one", "other", "other"),
+    ("cache-limit", "1GB", "1GB", "300MB", "300MB"),
 ]
 
 

@@ -33,7 +33,8 @@ class Listener:
         self.verdicts: list[mg.Verdict] = []
 
     def verdict(self, verdict: mg.Verdict, *evidence: mg.Evaluation) -> None:
-        assert all(isinstance(one, mg.Evaluation) for one in evidence)
+        assert evidence
+        assert all(isinstance(one, (mg.Evaluation, mg.History)) for one in evidence)
         self.verdicts.append(verdict)
 
     def evaluation(self, evaluation: mg.Evaluation) -> None: ...
@@ -183,20 +184,70 @@ def test_a_red_verdict_is_recorded_before_it_is_raised(heard: Listener) -> None:
     assert [verdict.passed for verdict in heard.verdicts] == [False]
 
 
+FIRST = {
+    "assert_over_seeds": "evaluations",
+    "assert_generalization_gap_at_most": "train_evaluation",
+    "assert_training_reproducible": "factory",
+}
+OF_HISTORIES = (
+    "assert_converged",
+    "assert_loss_decreases",
+    "assert_metric_improves",
+    "assert_no_overfitting",
+    "assert_training_stable",
+)
+
+
 def test_every_helper_is_an_assertion_of_one_signature() -> None:
     names = [name for name in mg.__all__ if name.startswith("assert_")]
-    assert len(names) == 16
+    assert len(names) == 23
     for name in names:
         helper = getattr(mg, name)
         assert callable(helper)
         assert helper.__name__ == name
-        first = "evaluations" if name == "assert_over_seeds" else "evidence"
+        first = FIRST.get(name, "history" if name in OF_HISTORIES else "evidence")
         assert next(iter(inspect.signature(helper).parameters)) == first
 
 
 IDS = range(len(TARGET))
+RARE_SCORES = mg.Evaluation.from_predictions(
+    target=[0, 1] * 50, preds=[0.4] * 100, outputs="probabilities", threshold=0.6, labels=("ok", "fraud")
+)
 CANDIDATE = mg.Evaluation.from_predictions(target=TARGET, preds=1 - PROBABILITIES, outputs="probabilities", ids=IDS)
 BASELINE = mg.Evaluation.from_predictions(target=TARGET, preds=PROBABILITIES, outputs="probabilities", ids=IDS)
+
+
+def curve(*losses: float) -> mg.History:
+    history = mg.History(loss="mse_loss")
+    for loss in losses:
+        history.log(train_loss=loss, val_loss=1.1)
+    return history
+
+
+STUCK = curve(*[1.0, 1.001, 0.999] * 10)
+MEMORISED = curve(*[0.3 + 0.9 * 0.8**epoch for epoch in range(30)])
+COUNTER = iter(range(10_000))
+
+
+def drifting() -> Any:
+    """A model whose first weight differs each time, whatever the seed."""
+    import torch
+
+    model = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(model.bias, next(COUNTER))
+    return model
+
+
+def adam(parameters: Any) -> Any:
+    import torch
+
+    return torch.optim.Adam(parameters)
+
+
+FEW = np.random.default_rng(0).normal(size=(8, 2)), np.arange(8) % 2
+SHORT: dict[str, Any] = {"loss": "cross_entropy", "optimizer": adam, "epochs": 1, "device": "cpu"}
+
+
 RED = [
     lambda: mg.assert_metric(RARE, "recall", at_least=0.9),
     lambda: mg.assert_recall_at_least(RARE, 0.9),
@@ -204,6 +255,11 @@ RED = [
     lambda: mg.assert_every_class_recall_at_least(RARE, 0.9),
     lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy"),
     lambda: mg.assert_over_seeds([RARE] * 3, mg.Gate("recall", at_least=0.9)),
+    lambda: mg.assert_generalization_gap_at_most(EVALUATION, RARE_SCORES, "recall", 0.1),
+    lambda: mg.assert_loss_decreases(STUCK),
+    lambda: mg.assert_no_overfitting(MEMORISED),
+    lambda: mg.assert_metric_improves(STUCK, "val_loss"),
+    lambda: mg.assert_training_reproducible(drifting, FEW, **SHORT),
 ]
 WRONG = [
     lambda: mg.assert_metric(RARE, "recal", at_least=0.9),
@@ -212,8 +268,16 @@ WRONG = [
     lambda: mg.assert_every_class_recall_at_least(RARE, 90),
     lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy", 5),
     lambda: mg.assert_over_seeds([RARE] * 2, mg.Gate("recall", at_least=0.9)),
+    lambda: mg.assert_generalization_gap_at_most(EVALUATION, EVALUATION, "recall", 0.1),
+    lambda: mg.assert_loss_decreases(mg.History()),
+    lambda: mg.assert_no_overfitting(None),
+    lambda: mg.assert_metric_improves(STUCK, "val_los"),
+    lambda: mg.assert_training_reproducible(None, FEW, **SHORT),
 ]
-KINDS = ["assert_metric", "helper", "majority", "every class", "no regression", "over seeds"]
+KINDS = [
+    *("assert_metric", "helper", "majority", "every class", "no regression", "over seeds", "gap", "loss decreases"),
+    *("no overfitting", "metric improves", "reproducible"),
+]
 
 
 @pytest.mark.parametrize("call", [*RED, *WRONG], ids=[*(f"red {k}" for k in KINDS), *(f"wrong {k}" for k in KINDS)])
@@ -249,6 +313,9 @@ def test_the_listener_says_what_a_comparison_does_not(heard: Listener) -> None:
         mg.assert_no_regression(BASELINE, BASELINE, "accuracy")
     assert (caught.value.verdict.confidence, caught.value.verdict.if_unsure) == (0.9, "fail")
     assert mg.assert_no_regression(BASELINE, BASELINE, "accuracy", if_unsure="estimate").passed
+    few = curve(1.0, 0.9)
+    with pytest.raises(mg.GateFailure):
+        mg.assert_no_overfitting(few)
 
 
 def test_threads_reach_the_listener(heard: Listener) -> None:

@@ -15,14 +15,17 @@ import pytest_modelgate as mg
 NAMES = re.findall(
     r"\w+",
     """
-    BarError BeatsMajorityClass CheckpointError ConfusionMatrix DeviceError Evaluation EveryClassRecall EvidenceError
-    Gate GateFailure History MetricError ModelgateError ModelgateWarning NoRegression Outcome OverSeeds Resolution Run
-    TrainedModel TrainingError Verdict
-    assert_accuracy_at_least assert_average_precision_at_least assert_balanced_accuracy_at_least
-    assert_beats_majority_class assert_calibration_error_at_most assert_every_class_recall_at_least assert_f1_at_least
-    assert_loss_at_most assert_mcc_at_least assert_metric assert_no_regression assert_over_seeds
-    assert_precision_at_least assert_recall_at_least assert_roc_auc_at_least assert_specificity_at_least
-    custom_metric evaluate load_model plan_sample_size train_model what_can_be_told
+    BarError BeatsMajorityClass CheckpointError ConfusionMatrix Converged DeviceError Diagnosis Evaluation
+    EveryClassRecall EvidenceError Gate GateFailure GeneralizationGap History LossDecreases MetricError
+    MetricImproves ModelgateError ModelgateWarning NoOverfitting NoRegression Outcome OverSeeds Resolution Run
+    TrainedModel TrainingError TrainingStable Verdict assert_accuracy_at_least assert_average_precision_at_least
+    assert_balanced_accuracy_at_least assert_beats_majority_class assert_calibration_error_at_most
+    assert_converged assert_every_class_recall_at_least assert_f1_at_least assert_generalization_gap_at_most
+    assert_loss_at_most assert_loss_decreases assert_mcc_at_least assert_metric assert_metric_improves
+    assert_no_overfitting assert_no_regression assert_over_seeds assert_precision_at_least
+    assert_recall_at_least assert_roc_auc_at_least assert_specificity_at_least assert_training_reproducible
+    assert_training_stable custom_metric evaluate load_model plan_sample_size train_model train_models
+    what_can_be_told
 """,
 )
 
@@ -82,7 +85,10 @@ def test_the_version_is_the_distributions() -> None:
     assert mg.__version__ == version("pytest-modelgate")
 
 
-@pytest.mark.parametrize("layer", ["metrics", "statistics", "evidence", "gates", "reports", "runtime"])
+@pytest.mark.parametrize(
+    "layer",
+    ["metrics", "statistics", "evidence", "gates", "reports", "runtime", "assertions", "checks", "runtime.cache"],
+)
 def test_the_inits_of_layers_hold_a_docstring_and_nothing_else(layer: str) -> None:
     module = importlib.import_module(f"pytest_modelgate.{layer}")
     assert Path(module.__file__).read_text("utf-8").strip().splitlines() == [f'"""{module.__doc__}"""']

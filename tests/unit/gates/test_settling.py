@@ -209,6 +209,7 @@ class TestByTheWidth:
         {"outcome": Outcome.UNDEFINED, "estimate": None},
         {"lower": None, "upper": None},
         {"gate": "over_seeds(recall >= 0.9)"},
+        {"gate": "generalization_gap(recall) <= 0.1"},
         {"bar": None},
         {"metric": "mcc", "lower": -math.inf},
         {"metric": "mcc", "lower": 0.9},

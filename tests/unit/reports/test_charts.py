@@ -118,3 +118,10 @@ def test_names_are_escaped() -> None:
     text = curves("<b>", [Series("<i>", "val", [(1, 0.5)])])
     assert "<b>" not in text
     assert "<i>" not in text
+
+
+@pytest.mark.parametrize(("kept", "lines"), [(None, 0), (2, 1), (3, 0), (0, 0)])
+def test_the_kept_epoch_is_an_upright_line(kept: float | None, lines: int) -> None:
+    """Where it is not the last one."""
+    text = curves("loss", [Series("train", "train", [(1, 1.0), (2, 0.5), (3, 0.7)])], kept=kept)
+    assert text.count('class="kept"') == lines

@@ -133,3 +133,45 @@ def test_tables_are_told_from_sentences(make: SimpleNamespace) -> None:
     row = {**make.verdict(notes=("one", *table, "two")), "settle": ["three"]}
     assert facts.parts(row) == [(False, ["one"]), (True, table), (False, ["two", "three"])]
     assert facts.parts(make.verdict()) == []
+
+
+def test_what_a_training_says_of_itself(make: SimpleNamespace) -> None:
+    diagnosis = {"kind": "overfitting", "evidence": "the gap grew", "advice": "more data"}
+    row = make.history("h", [{"epoch": 1, "train_loss": 1.0}], diagnosis=diagnosis, kept=3, nondeterministic=["a", "b"])
+    assert facts.history_title(row) == "Net: overfitting"
+    assert facts.history_notes(row) == [
+        "the gap grew",
+        "try: more data",
+        "the weights of epoch 3 were kept",
+        "may differ from run to run, since these are not deterministic: a, b",
+    ]
+
+
+STORED = {"key": "ab12cd34ef56", "trained_at": "2026-11-20T08:10:00+00:00", "changed": [], "reason": None}
+
+
+@pytest.mark.parametrize(
+    ("training", "notes"),
+    [
+        (None, []),
+        (STORED | {"state": "trained"}, []),
+        (STORED | {"state": "trained", "changed": ["train_data", "config.yaml"]},
+         ["trained anew, since this changed: train_data, config.yaml"]),
+        (STORED | {"state": "cached"}, ["from the cache: ab12cd34ef56, trained 2026-11-20 08:10:00 UTC"]),
+        (STORED | {"state": "not cached", "reason": "train_data is a generator"},
+         ["trained, and not cached: train_data is a generator"]),
+    ],
+)  # fmt: skip
+def test_where_a_model_came_from(make: SimpleNamespace, training: object, notes: list[str]) -> None:
+    assert facts.history_notes(make.history("h", [], training=training)) == notes
+    shown = ("model", "from the cache, ab12cd34ef56, trained 2026-11-20 08:10:00 UTC")
+    assert (shown in facts.evaluation_facts(make.evaluation("e", training=training))) == (
+        training is not None and training["state"] == "cached"  # type: ignore[index]
+    )
+
+
+def test_stored_models_of_a_verdict(make: SimpleNamespace) -> None:
+    one, other = ({"key": key, "trained_at": "2026-11-20T08:10:00+00:00"} for key in ("ab", "cd"))
+    assert facts.cached(make.verdict()) == ""
+    assert facts.cached(make.verdict() | {"cached": [one, one]}) == "cached model ab, trained 2026-11-20 08:10:00 UTC"
+    assert facts.cached(make.verdict() | {"cached": [one, other]}).endswith("UTC and 1 more")

@@ -261,8 +261,8 @@ def test_a_difference_is_drawn_around_0_and_has_its_sign(make: SimpleNamespace) 
     assert ("span", "scale ±0.04") in page.texts
     assert page.count("path", "zero") == 1
     assert ("p", churn) in page.texts
-    assert "differences from a baseline are centred on 0" in text
-    assert "differences from a baseline" not in one(make, make.verdict())
+    assert "differences are centred on 0" in text
+    assert "differences are" not in one(make, make.verdict())
 
 
 def test_a_row_says_for_how_many_it_was_corrected(make: SimpleNamespace) -> None:

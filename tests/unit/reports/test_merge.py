@@ -126,7 +126,7 @@ def test_a_row_has_the_keys_of_the_schema(make: SimpleNamespace) -> None:
         "gate", "metric", "label", "average", "slice", "outcome", "passed", "estimate", "lower", "upper", "hits",
         "support", "bar", "direction", "confidence", "if_unsure", "method", "explanation", "family", "details",
         "notes", "parameters", "settle",
-        "test", "test_outcome", "expected", "count", "evidence",
+        "cached", "test", "test_outcome", "expected", "count", "evidence",
     }  # fmt: skip
 
 

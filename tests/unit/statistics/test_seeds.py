@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from pytest_modelgate.exceptions import BarError, EvidenceError
 from pytest_modelgate.statistics.proportions import clopper_pearson
-from pytest_modelgate.statistics.seeds import over_seeds_interval, seeds_prove, values_over_seeds_interval
+from pytest_modelgate.statistics.seeds import (
+    confidences_of_seeds,
+    over_seeds_interval,
+    seeds_needed,
+    seeds_prove,
+    values_over_seeds_interval,
+)
 
 laws = settings(max_examples=80, deadline=None, derandomize=True)
 shares = st.lists(st.integers(0, 1000).map(lambda hits: hits / 1000), min_size=3, max_size=10)
@@ -143,3 +149,67 @@ class TestSeedsProve:
     def test_none(self, seeds):
         with pytest.raises(EvidenceError, match="must be positive"):
             seeds_prove(seeds)
+
+
+class TestNeeded:
+    @pytest.mark.parametrize(
+        ("share", "seeds", "needed"),
+        [
+            (0.8, 5, 4),
+            (0.8, 3, 3),
+            (0.6, 5, 3),
+            (1, 7, 7),
+            (1.0, 1, 1),
+            (0.01, 5, 1),
+            (0.5, 7, 4),
+            (0.7, 10, 7),
+            (0.29, 100, 29),
+        ],
+    )
+    def test_table(self, share, seeds, needed):
+        assert seeds_needed(share, seeds) == needed
+
+    @laws
+    @given(st.integers(1, 500), st.data())
+    def test_the_share_that_some_of_them_are_needs_those(self, seeds, data):
+        some = data.draw(st.integers(1, seeds))
+        assert seeds_needed(some / seeds, seeds) == some
+
+    @pytest.mark.parametrize("share", [0, -0.1, 1.01, math.nan, math.inf, True, "0.8", None])
+    def test_wrong_shares(self, share):
+        with pytest.raises(BarError, match="is not a share of the seeds"):
+            seeds_needed(share, 5)
+
+    def test_percents(self):
+        with pytest.raises(BarError, match=r"share=80 .*; was 0\.8 meant"):
+            seeds_needed(80, 5)
+        with pytest.raises(EvidenceError, match="must be positive, not 0"):
+            seeds_needed(0.8, 0)
+
+
+class TestPartialConjunction:
+    @laws
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.data(), st.sampled_from([0.05, 0.2]))
+    def test_the_combined_p_value_of_benjamini_and_heller(self, p_values, data, alpha):
+        """(n - u + 1) p_(u) <= alpha, their equation for dependent tests, where u of n hold at the level."""
+        seeds = len(p_values)
+        needed = data.draw(st.integers(1, seeds))
+        for_pass, for_fail = confidences_of_seeds(needed, seeds, 1 - alpha)
+        for confidence, least in ((for_pass, needed), (for_fail, seeds - needed + 1)):
+            level = 1 - confidence
+            combined = (seeds - least + 1) * sorted(p_values)[least - 1]
+            if abs(combined - alpha) > 1e-9:
+                assert (sum(p <= level for p in p_values) >= least) == (combined <= alpha)
+
+    def test_all_of_them(self):
+        """Proof that all are good is as hard as of one; that one is bad takes Bonferroni's correction."""
+        assert confidences_of_seeds(5, 5) == pytest.approx((0.95, 0.99))
+        assert confidences_of_seeds(1, 5) == pytest.approx((0.99, 0.95))
+        assert confidences_of_seeds(1, 1, 0.9) == pytest.approx((0.9, 0.9))
+
+    @pytest.mark.parametrize(("needed", "seeds"), [(0, 5), (6, 5), (-1, 5)])
+    def test_wrong_use(self, needed, seeds):
+        with pytest.raises(EvidenceError, match=f"of 5 seeds {needed} cannot be needed"):
+            confidences_of_seeds(needed, seeds)
+        with pytest.raises(BarError):
+            confidences_of_seeds(1, 5, 95)

@@ -1,28 +1,19 @@
-"""The assertion helpers: check, record, raise. Each returns its `Verdict` where it passes."""
+"""Assertions on one evaluation: a metric against its bar, and the guards against the accuracy paradox."""
 
 from __future__ import annotations
 
 __tracebackhide__ = True
 
-import contextlib
-import sys
-import warnings
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_modelgate.evidence.evaluation import as_evaluation
-from pytest_modelgate.exceptions import GateFailure, MetricError, ModelgateError, ModelgateWarning, did_you_mean
+from pytest_modelgate.assertions.settle import settle
+from pytest_modelgate.exceptions import MetricError, did_you_mean
 from pytest_modelgate.gates.gate import Gate
 from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
-from pytest_modelgate.gates.no_regression import NoRegression, fell
-from pytest_modelgate.gates.seeds import OverSeeds, listed
-from pytest_modelgate.gates.verdict import Outcome
 from pytest_modelgate.metrics.registry import get_metric
 from pytest_modelgate.recording import listener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
@@ -30,10 +21,6 @@ if TYPE_CHECKING:
     from pytest_modelgate.metrics.metric import Metric
 
     Evidence = Evaluation | ConfusionMatrix
-
-
-class _Judge(Protocol):
-    def check(self, evidence: Evidence) -> Verdict: ...
 
 
 class MetricAssertion(Protocol):
@@ -54,47 +41,6 @@ class MetricAssertion(Protocol):
         anytime: bool = False,
         **parameters: Any,
     ) -> Verdict: ...
-
-
-def settle(make: Callable[[], _Judge], evidence: Evidence) -> Verdict:
-    """Build a gate, check it, record the verdict, and raise it where it is red.
-
-    Raises:
-        GateFailure: the verdict is red; it carries the verdict.
-        ModelgateError: wrong use; nothing is recorded.
-    """
-
-    def judged() -> tuple[Verdict, list[Evaluation]]:
-        evaluation = as_evaluation(evidence)
-        return make().check(evaluation), [evaluation]
-
-    return _settle(judged)
-
-
-def _unproved(verdict: Verdict) -> bool:
-    return verdict.outcome is not Outcome.PASS
-
-
-def _settle(
-    judged: Callable[[], tuple[Verdict, list[Evaluation]]], doubtful: Callable[[Verdict], bool] = _unproved
-) -> Verdict:
-    """Record, raise, warn: `judged` gives a verdict and the evidence that it rests on."""
-    try:
-        verdict, evidence = judged()
-    except ModelgateError as error:
-        # Without the frames below, which are this package's: the traceback ends at the caller's line.
-        raise error.with_traceback(None) from None
-    said = listener().verdict(verdict, *evidence)
-    if not verdict.passed:
-        if said is not None:
-            with contextlib.suppress(ModelgateWarning):  # an error by the user's filter: the red gate goes first
-                warnings.warn(said, ModelgateWarning, stacklevel=_depth())
-        raise GateFailure(verdict)
-    if said is not None:
-        warnings.warn(said, ModelgateWarning, stacklevel=_depth())
-    if verdict.if_unsure == "warn" and doubtful(verdict):
-        warnings.warn(str(verdict), ModelgateWarning, stacklevel=_depth())
-    return verdict
 
 
 def assert_metric(
@@ -140,7 +86,7 @@ def assert_metric(
             if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
             allow_vacuous=allow_vacuous,
             anytime=anytime,
-            parameters=_known(metric, parameters),
+            parameters=known(metric, parameters),
         ),
         evidence,
     )
@@ -177,68 +123,6 @@ def assert_every_class_recall_at_least(
         ),
         evidence,
     )
-
-
-def assert_no_regression(
-    evidence: Evidence,
-    baseline: Evaluation,
-    metric: str | Metric,
-    margin: float = 0.0,
-    *,
-    label: Label | None = None,
-    average: str | None = None,
-    confidence: float | None = None,
-    if_unsure: str | None = None,
-    **parameters: Any,
-) -> Verdict:
-    """Fail where a metric is worse than a baseline's, on the same samples. See `NoRegression`.
-
-    Args:
-        evidence: an `Evaluation` with `ids`.
-        baseline: the `Evaluation` of another model on the same samples, with `ids`.
-        metric: a name from the registry.
-        margin: how much worse the metric may be, in its own units.
-        label, average, confidence, if_unsure, parameters: as in `assert_metric`.
-
-    Raises:
-        GateFailure: a regression is proved, or these are not the same samples, or nothing is proved and
-            `if_unsure` is "fail".
-        ModelgateError: wrong use, such as losses of different kinds.
-    """
-
-    def judged() -> tuple[Verdict, list[Evaluation]]:
-        gate = NoRegression(
-            metric,
-            margin,
-            label=label,
-            average=average,
-            confidence=listener().confidence if confidence is None else confidence,
-            if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
-            parameters=_known(metric, parameters),
-        )
-        evaluation = as_evaluation(evidence)
-        return gate.check(evaluation, baseline), [evaluation]
-
-    return _settle(judged, fell)
-
-
-def assert_over_seeds(evaluations: Iterable[Evidence], gate: Gate) -> Verdict:
-    """Fail unless the mean of a metric over trainings with different seeds meets a gate's bar. See `OverSeeds`.
-
-    Args:
-        evaluations: of at least 3 models on the same samples, one for each seed.
-        gate: such as `Gate("recall", at_least=0.9)`; its confidence and `if_unsure` count, not the options'.
-
-    Raises:
-        GateFailure: the gate is not met.
-        ModelgateError: wrong use, such as two evaluations, or evaluations of other samples.
-    """
-
-    def judged() -> tuple[Verdict, list[Evaluation]]:
-        judge, every = OverSeeds(gate), listed(evaluations)
-        return judge.check(every), every
-
-    return _settle(judged)
 
 
 def _of_metric(metric: str, direction: str) -> MetricAssertion:
@@ -281,18 +165,11 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
     return helper
 
 
-def _depth() -> int:
-    """How many frames above `settle` the user's line stands, counted as `warnings` counts them."""
-    frame, depth = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals["__name__"] == __name__:
-        frame, depth = frame.f_back, depth + 1
-    return depth
-
-
 _KEYWORDS = ("label", "average", "confidence", "if_unsure", "allow_vacuous", "anytime")
 
 
-def _known(metric: str | Metric, parameters: dict[str, float]) -> dict[str, float]:
+def known(metric: str | Metric, parameters: dict[str, float]) -> dict[str, float]:
+    """The parameters of a metric as they were given; a `MetricError` where a keyword was misspelt."""
     taken = get_metric(metric).parameters
     for name in parameters:
         if name not in taken and (hint := did_you_mean(name, (*_KEYWORDS, *taken))):

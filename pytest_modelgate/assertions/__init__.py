@@ -1,0 +1,1 @@
+"""The assertion helpers: check, record, raise."""

@@ -1,0 +1,78 @@
+"""Check, record, raise: what every assertion helper does and no more."""
+
+from __future__ import annotations
+
+__tracebackhide__ = True
+
+import contextlib
+import sys
+import warnings
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from pytest_modelgate.evidence.evaluation import as_evaluation
+from pytest_modelgate.exceptions import GateFailure, ModelgateError, ModelgateWarning
+from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.recording import listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_modelgate import recording
+    from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.gates.verdict import Verdict
+    from pytest_modelgate.metrics.confusion import ConfusionMatrix
+
+    Judged: TypeAlias = "tuple[Verdict, Sequence[recording.Evidence]]"
+
+PACKAGE = __name__.rpartition(".")[0]
+
+
+class _Judge(Protocol):
+    def check(self, evidence: Evaluation | ConfusionMatrix) -> Verdict: ...
+
+
+def settle(make: Callable[[], _Judge], evidence: Evaluation | ConfusionMatrix) -> Verdict:
+    """Build a gate, check it, record the verdict, and raise it where it is red.
+
+    Raises:
+        GateFailure: the verdict is red; it carries the verdict.
+        ModelgateError: wrong use; nothing is recorded.
+    """
+
+    def judged() -> Judged:
+        evaluation = as_evaluation(evidence)
+        return make().check(evaluation), [evaluation]
+
+    return settled(judged)
+
+
+def _unproved(verdict: Verdict) -> bool:
+    return verdict.outcome is not Outcome.PASS
+
+
+def settled(judged: Callable[[], Judged], doubtful: Callable[[Verdict], bool] = _unproved) -> Verdict:
+    """Record, raise, warn: `judged` gives a verdict and the evidence that it rests on."""
+    try:
+        verdict, evidence = judged()
+    except ModelgateError as error:
+        # Without the frames below, which are this package's: the traceback ends at the caller's line.
+        raise error.with_traceback(None) from None
+    said = listener().verdict(verdict, *evidence)
+    if not verdict.passed:
+        if said is not None:
+            with contextlib.suppress(ModelgateWarning):  # an error by the user's filter: the red gate goes first
+                warnings.warn(said, ModelgateWarning, stacklevel=_depth())
+        raise GateFailure(verdict)
+    if said is not None:
+        warnings.warn(said, ModelgateWarning, stacklevel=_depth())
+    if verdict.if_unsure == "warn" and doubtful(verdict):
+        warnings.warn(str(verdict), ModelgateWarning, stacklevel=_depth())
+    return verdict
+
+
+def _depth() -> int:
+    """How many frames above `settled` the user's line stands, counted as `warnings` counts them."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(PACKAGE):
+        frame, depth = frame.f_back, depth + 1
+    return depth

@@ -1,0 +1,1 @@
+"""Judgements that run a model: trained twice, so far."""
