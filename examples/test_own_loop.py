@@ -111,9 +111,3 @@ def test_account(trained):
     rows = zip(history.epochs, history.train_loss, history.val_loss, strict=True)
     for epoch, train_loss, val_loss in rows:
         print(f"{epoch:5}  {train_loss:5.3f}  {val_loss:5.3f}  {'#' * round(40 * val_loss / history.val_loss[0])}")
-
-
-def test_same_seed_same_history(train_model, trained, data):
-    train, validation, _ = data
-    again = train_model(DigitNet, train, validation_data=validation, loss=LOSS, fit=fit, seed=trained.seed)
-    assert again.history == trained.history

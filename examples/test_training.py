@@ -20,7 +20,6 @@ from pytest_modelgate import (
     assert_metric_improves,
     assert_no_overfitting,
     assert_over_seeds,
-    assert_training_reproducible,
     assert_training_stable,
 )
 
@@ -91,12 +90,6 @@ def test_test_data_are_read_as_well(healthy, evaluate_model, digits):
     train, _, test = digits
     evaluations = [evaluate_model(healthy[0], data) for data in (train, test)]
     assert_generalization_gap_at_most(*evaluations, "accuracy", 0.05)
-
-
-def test_it_can_be_repeated(digits):
-    """Bit for bit; two short trainings are enough to know."""
-    (x, y), _, _ = digits
-    assert_training_reproducible(Convolutions, (x[:128], y[:128]), epochs=2, **RECIPE | {"metrics": ()})
 
 
 def test_a_memorising_training(train_model, digits):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.runtime.modules import TrainedModel
 
 _EPOCHS = 2
-_NAME = "training reproducible"
+_NAME = "training_reproducible"
 
 
 def check_training_reproducible(

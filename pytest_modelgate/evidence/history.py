@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_modelgate.exceptions import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_modelgate.evidence.diagnosis import Diagnosis
 
@@ -42,6 +42,7 @@ class History:
     __slots__ = (
         "_frozen",
         "_rows",
+        "_second_epoch",
         "chance_loss",
         "device",
         "kept",
@@ -77,6 +78,7 @@ class History:
         self.threads = threads
         self._rows: dict[int, dict[str, float]] = {}
         self._frozen = False
+        self._second_epoch: Callable[[], None] | None = None
 
     def log(
         self,
@@ -110,6 +112,13 @@ class History:
         if twice := sorted(row.keys() & self._rows.get(epoch, {}).keys()):
             raise TrainingError(f"{', '.join(twice)} of epoch {epoch} was logged twice; does the loop pass epoch=?")
         self._rows.setdefault(epoch, {}).update(row)
+        if self._second_epoch is not None and len(self._rows) > 1:
+            self._second_epoch()
+            self._second_epoch = None
+
+    def at_second_epoch(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once, when a second epoch is logged: what runs in each epoch has run by then."""
+        self._second_epoch = tell
 
     def keep(self, epoch: int) -> None:
         """Say that the model has the weights of `epoch`, as after early stopping; gates then judge no later epoch.

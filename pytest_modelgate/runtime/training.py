@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import functools
 import warnings
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -177,8 +178,10 @@ def train_model(
     )
     if cache is None:
         return training.run()
+    from pytest_modelgate.runtime.cache.watching import first_epoch_over
+
     return cache.get(
-        training.run,
+        functools.partial(training.run, at_second_epoch=first_epoch_over),
         arguments=training.arguments(),
         factory=factory,
         loss=loss,
@@ -253,13 +256,15 @@ class _Training:
             },
         }
 
-    def run(self) -> TrainedModel:
+    def run(self, at_second_epoch: Callable[[], None] | None = None) -> TrainedModel:
         """Train, now."""
         with seeded(self.seed, self.place), threads_pinned(self.threads), deterministic() as not_deterministic:
             model = make_module(self.factory).to(self.place)
             history = History(
                 model=type(model).__name__, seed=self.seed, device=str(self.place), threads=self.threads
             )  # fmt: skip
+            if at_second_epoch is not None:
+                history.at_second_epoch(at_second_epoch)
             loss = self.loss
             if self.fit is None:
                 loss = self._loop(model, history)

@@ -145,7 +145,8 @@ def test_every_fixture_is_of_the_session_and_documented(pytester: pytest.Pyteste
     lines = pytester.runpytest("--fixtures").stdout.str().splitlines()
     starts = [number for number, line in enumerate(lines) if "pytest_modelgate/" in line]
     assert sorted(lines[number].split(" -- ")[0] for number in starts) == [
-        f"{name} [session scope]" for name in ("evaluate_model", "load_model", "modelgate_device", "train_model")
+        f"{name} [session scope]"
+        for name in ("evaluate_model", "load_model", "modelgate_device", "train_model", "train_models")
     ]
     assert all(lines[number + 1].strip() for number in starts)
 

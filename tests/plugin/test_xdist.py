@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def test_loss(found, bar):
 
 
 def report(pytester: pytest.Pytester, *options: str) -> tuple[dict[str, Any], dict[str, str], pytest.RunResult]:
-    """The report of a run in a process of its own, and the texts of its files without times."""
+    """The report of a run in a process of its own without stored models, and the texts of its files without times."""
+    shutil.rmtree(".modelgate-cache", ignore_errors=True)
     result = pytester.runpytest_subprocess("--modelgate-report", "-p", "no:cacheprovider", *options)
     folder = Path("modelgate-report")
     found = json.loads((folder / "report.json").read_text("utf-8"))

@@ -138,6 +138,7 @@ class Cache:
     ) -> tuple[TrainedModel, Path | None]:
         """Train and store, with the key's lock held; the folder of the entry, None where it was not stored."""
         changed = self._changed(key, asked, before)
+        _load_optimizers()
         started = time.perf_counter()
         me = threading.current_thread()
         _trainings[me] = frozenset(threading.enumerate()) - {me}
@@ -154,10 +155,10 @@ class Cache:
             weights, model = checked_bytes(trained.model, asked.factory, seed=asked.seed, device=asked.device)
         except NotStorable as error:
             return self._refused(trained, asked, key, str(error)), None
-        origin = _origin("trained", key=key, trained_at=_now(), changed=changed)
+        origin = _origin("trained", key=key, changed=changed)
         record = {
             "run": self.run,
-            "trained_at": origin["trained_at"],
+            "trained_at": _now(),
             "duration": duration,
             "origin": origin,
             "slot": asked.slot,
@@ -314,6 +315,18 @@ class _Asked:
                 **named_dependencies(self.depends_on),
             }
         )
+
+
+@functools.cache
+def _load_optimizers() -> None:
+    """Let torch load what its first step of an optimizer needs, a second's work, before it is watched at it."""
+    import torch
+
+    with torch.random.fork_rng(devices=()):
+        weight = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.SGD([weight], lr=0.0)
+        optimizer.zero_grad()
+        optimizer.step()
 
 
 def _manifest(watch: Watch, asked: _Asked, before: Fingerprint) -> Manifest:

@@ -301,7 +301,7 @@ def _sealed(record: dict[str, Any]) -> bytes:
 
 
 def _text(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _content(path: Path) -> bytes:

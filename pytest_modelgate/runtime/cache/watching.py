@@ -59,7 +59,7 @@ class Watch:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = Path(os.path.abspath(root or Path.cwd()))
-        self.code: frozenset[CodeType] = frozenset()
+        self.code: tuple[CodeType, ...] = ()
         self.files: dict[str, str | None] = {}
         self.listings: dict[str, str] = {}
         self.stats: dict[str, str] = {}
@@ -128,7 +128,7 @@ class Watch:
             self.cannot(f"{reader} reads files by native code, which cannot be seen")
 
     def _finish(self) -> None:
-        self.code = frozenset(code for _, code in self._code)
+        self.code = tuple(code for _, code in self._code)  # a set would take equal code of two files for one
         for reader in sorted({reader for code in self.code for reader in native_reader_by_name(code)}):
             self.cannot(f"{reader} reads files by native code, which cannot be seen")
         for path in sorted(self._third_party):
@@ -152,6 +152,12 @@ class Watch:
             return
         value = os.environ.get(name)
         self.environment[name] = None if value is None else digest(f"{name}={value}".encode("utf-8", "surrogateescape"))
+
+
+def first_epoch_over() -> None:
+    """Tell every watch that is active."""
+    for watch in _active:
+        watch.first_epoch_over()
 
 
 def _activate(watch: Watch) -> None:

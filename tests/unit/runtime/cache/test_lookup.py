@@ -6,6 +6,7 @@ import errno
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Project:
                         parameter.add_(torch.randn(parameter.shape))
                 returned = work(model)
             during()
-            history.log(train_loss=0.5, val_loss=float("nan"))
+            history.log(train_loss=0.5, val_loss=float("nan"), val_recall=0.5, accuracy=0.4)
             history.freeze()
             model = model if returned is None else returned
             mine = loss if trained_loss is None else trained_loss
@@ -121,7 +122,11 @@ def test_trained_once_then_taken_from_the_store(project: Project) -> None:
     said = origin(first)
     assert (said["state"], said["changed"], said["reason"]) == ("trained", [], None)
     assert len(said["key"]) == 12
-    assert origin(again) == origin(once_more) == {**said, "state": "cached"}
+    assert said["trained_at"] is None, "now: what a run did itself is the same in every run's report"
+    when = origin(again)["trained_at"]
+    assert abs((datetime.now(timezone.utc) - datetime.fromisoformat(when)).total_seconds()) < 3600
+    assert origin(again) == origin(once_more) == {**said, "state": "cached", "trained_at": when}
+    assert again.history.names == first.history.names
     assert again.history.summary() == first.history.summary()
     assert (again.history.loss, again.loss, again.seed, again.device) == ("cross_entropy", "cross_entropy", 0, CPU)
     with pytest.raises(TrainingError, match="frozen"):

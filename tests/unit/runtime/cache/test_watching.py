@@ -101,6 +101,8 @@ def _save_all() -> None:
         (lambda: torch.UntypedStorage.from_file("a.bin", nbytes=8), "a.bin"),
         (lambda: safetensors.torch.load_file("a.safetensors"), "a.safetensors"),
         (lambda: safetensors.safe_open("a.safetensors", "pt").keys(), "a.safetensors"),
+        (lambda: safetensors.safe_open("a.safetensors", framework="np").keys(), "a.safetensors"),
+        (lambda: sys.audit("ctypes.dlopen", os.path.abspath("a.bin")), "a.bin"),
     ],
 )
 @pytest.mark.parametrize("native", [True, False], ids=["inotify", "no inotify"])
@@ -281,11 +283,13 @@ def test_what_is_looked_up(look: Callable[[], Any]) -> None:
         (lambda: os.remove("old.txt"), "the training removes old.txt"),
         (lambda: shutil.copy("old.txt", "new.txt"), "the training writes new.txt"),
         (lambda: shutil.rmtree("old"), "the training removes old"),
+        (lambda: os.rmdir("empty"), "the training removes empty"),
     ],
 )
 def test_what_is_left_behind(run: Callable[[], Any], reason: str) -> None:
     write("old.txt")
     write("old/a/b.txt")
+    os.mkdir("empty")
     assert any(said.startswith(reason + ", ") for said in watch(run).reasons)
 
 
@@ -435,6 +439,26 @@ def _process(method: str) -> Callable[[], None]:
 )
 def test_what_nobody_can_see(run: Callable[[], Any], reason: str) -> None:
     assert any(reason in said for said in watch(run).reasons)
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments", "reason"),
+    [
+        ("os.exec", ("/bin/true", ["true"], None), "another process was started (os.exec: /bin/true)"),
+        ("os.spawn", (0, "true.exe", [], None), "another process was started (os.spawn: true.exe)"),
+        ("os.startfile", ("a.txt", "open"), "another process was started (os.startfile: a.txt)"),
+        ("os.forkpty", (), "another process was started (forkpty)"),
+        ("pty.spawn", (["sh"],), "another process was started (pty.spawn)"),
+        ("_winapi.CreateProcess", ("true.exe", "", None), "another process was started (CreateProcess: true.exe)"),
+        ("socket.bind", (None, ("127.0.0.1", 1)), "the network was used (bind: 127.0.0.1)"),
+        ("socket.sendto", (None, ("127.0.0.1", 1)), "the network was used (sendto: 127.0.0.1)"),
+        ("socket.sendmsg", (None, "/tmp/socket"), "the network was used (sendmsg: /tmp/socket)"),
+        ("socket.gethostbyname", ("localhost",), "the network was used (look-up: localhost)"),
+        ("urllib.Request", ("http://x", None, {}, "GET"), "the network was used (urllib: http://x)"),
+    ],
+)
+def test_events_that_are_told_as_the_interpreter_would(event: str, arguments: tuple[Any, ...], reason: str) -> None:
+    assert [said.partition(",")[0] for said in watch(lambda: sys.audit(event, *arguments)).reasons] == [reason]
 
 
 @posix
