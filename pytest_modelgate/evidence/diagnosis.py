@@ -139,8 +139,8 @@ def _of_one(
         sentence = f"{what} is {shown(curve.end, abs(curve.end))} in all {len(epochs)} epochs"
         return Diagnosis("stuck", sentence, ADVICE["stuck"], facts)
     if curve.diverged:
-        best = f"{shown(curve.best, curve.drop)} around epoch {epochs[curve.best_at]}"
-        sentence = f"{what} was at its best, {best}, and ended at {shown(curve.last, curve.drop)}"
+        best, last = shown(curve.best, curve.drop), shown(curve.last, curve.drop)
+        sentence = f"{what} was at its best, {best} around epoch {epochs[curve.best_at]}, and ended at {last}"
         return Diagnosis("diverging", sentence, ADVICE["diverging"], facts)
     chance = chance_of(history)
     learned = curve.fell and (chance is None or below_chance(curve, chance) is True)
@@ -152,12 +152,8 @@ def _of_one(
         return Diagnosis("oscillating", sentence, ADVICE["oscillating"], facts)
     if learned:
         return None
-    sentence = f"{what} {course(curve)} over {len(epochs)} epochs"
-    if not curve.fell:
-        sentence += f", which is within its noise (standard deviation {shown(curve.noise, curve.noise)})"
-    else:
-        sentence += f", no better than knowing nothing ({shown(chance or 0.0, abs(chance or 1.0))})"
-    return Diagnosis("stuck", sentence, ADVICE["stuck"], facts)
+    why = f"{what} {course(curve)} over {len(epochs)} epochs, {why_unlearned(history, curve)}"
+    return Diagnosis("stuck", why, ADVICE["stuck"], facts)
 
 
 def _of_both(history: History, facts: dict[str, float]) -> Diagnosis | None:
@@ -173,9 +169,7 @@ def _of_both(history: History, facts: dict[str, float]) -> Diagnosis | None:
     sentence = seen(pair, epochs)
     if memorises(pair):
         return Diagnosis("memorising", sentence, ADVICE["memorising"], facts)
-    advice = ADVICE["overfitting"].format(best=best)
-    if not pair.gives_back:
-        advice = ADVICE["gap"]
+    advice = ADVICE["overfitting"].format(best=best) if pair.gives_back else ADVICE["gap"]
     return Diagnosis("overfitting", sentence, advice, facts)
 
 
@@ -271,6 +265,19 @@ def below_chance(curve: Curve, chance: float) -> bool | None:
     return True if curve.end < chance - BELOW_CHANCE * abs(chance) else None
 
 
+def why_unlearned(history: History, curve: Curve) -> str:
+    """Why a course from here to there is no learning, in words."""
+    chance = chance_of(history)
+    if curve.fall < -6 * curve.noise:
+        return "which is no fall"
+    if not curve.fell:
+        return f"which is within 6 standard deviations of its noise (each {shown(curve.noise, curve.noise)})"
+    if chance is not None and below_chance(curve, chance) is not True:
+        better = "hardly" if curve.end < chance else "no"
+        return f"{better} better than knowing nothing ({shown(chance, curve.drop)})"
+    return "which is little beside what lay between the two losses from the start"
+
+
 def falling_name(history: History) -> str:
     """Which loss tells whether there is more to learn: the validation loss where it can be compared."""
     if history.train_loss and why_not_compared(history):
@@ -317,8 +324,10 @@ def nothing_to_follow(history: History, pair: Pair) -> bool:
 
 
 def memorises(pair: Pair) -> bool:
-    """Whether validation hardly gained anything while training learned."""
-    return pair.gained < _FOLLOWED * pair.learned
+    """Whether validation hardly gained anything while training learned: from the losses up to its best, to that."""
+    until = slice(pair.val.best_at + 1)
+    highest = float(max(pair.train.values[until].max(), pair.val.values[until].max()))
+    return min(highest - pair.val.best, pair.gained) < _FOLLOWED * pair.learned
 
 
 def shown(value: float, unit: float) -> str:

@@ -126,11 +126,12 @@ class HistoryGate:
             notes=[f"what to try: {found.advice}"] if found.broken else [],
         )
 
-    def nothing_learned(self, curve: Curve, metric: str, kept: str) -> Verdict:
-        """No estimate: the training loss did not fall, which is for another gate to judge."""
+    def nothing_learned(self, history: History, curve: Curve, metric: str, kept: str) -> Verdict:
+        """No estimate: the training loss did not fall, or by too little, which is for another gate to judge."""
+        why = "without a change" if curve.flat else diagnosis.why_unlearned(history, curve)
         return self.verdict(
             Outcome.INCONCLUSIVE,
-            f"training loss {diagnosis.course(curve)}, which is no learning: there is nothing to judge yet{kept}",
+            f"training loss {diagnosis.course(curve)}, {why}: there is nothing to judge yet{kept}",
             metric=metric,
             support=len(curve.values),
             facts=diagnosis.curve_facts(curve),

@@ -92,7 +92,7 @@ class TrainingStable(HistoryGate):
         curve = Curve.of(history.train_loss)
         known = diagnosis.chance_of(history) is not None
         if curve.flat or (known and not curve.fell and not diagnosis.swings(history, curve) and not curve.diverged):
-            return self.nothing_learned(curve, "jaggedness", kept)
+            return self.nothing_learned(history, curve, "jaggedness", kept)
         found = max(jumps(curve), diverged(curve), key=lambda one: one.nearness)
         return self.found(found, kept, len(curve.values), diagnosis.curve_facts(curve))
 
@@ -127,7 +127,8 @@ class NoOverfitting(HistoryGate):
         """
         whole = as_history(evidence)
         history, kept = whole.until_kept(), diagnosis.kept_text(whole)
-        require(self.gate, history, "train_loss", "val_loss")
+        if diagnosis.first_not_finite(whole) is None:  # a training that broke off may have no validation loss at all
+            require(self.gate, history, "train_loss", "val_loss")
         if history.validation_loss is not None and history.validation_loss != history.loss:
             raise EvidenceError(
                 f"{self.gate} compares the training with the validation loss, and these are different ones: "
@@ -138,7 +139,7 @@ class NoOverfitting(HistoryGate):
             return refused
         pair, epochs = diagnosis.compared(history)
         if diagnosis.nothing_to_follow(history, pair):
-            return self.nothing_learned(pair.train, "gap_share", kept)
+            return self.nothing_learned(history, pair.train, "gap_share", kept)
         found = max(gap(pair), give_back(pair, epochs), key=lambda one: one.nearness)
         if found.broken and diagnosis.memorises(pair) and pair.gap_is_large:
             found = gap(pair)

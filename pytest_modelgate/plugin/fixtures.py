@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,13 @@ from pytest_modelgate.plugin.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import torch
     from pytest import FixtureRequest
 
     from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.plugin.progress import Progress
     from pytest_modelgate.runtime.modules import TrainedModel
 
 
@@ -47,7 +50,8 @@ def train_model(request: FixtureRequest, modelgate_device: torch.device) -> Call
     @functools.wraps(training.train_model)
     def train(*args: Any, **kwargs: Any) -> TrainedModel:
         __tracebackhide__ = True
-        trained = training.train_model(*args, **defaults | kwargs)
+        with _shown(defaults["progress"]):
+            trained = training.train_model(*args, **defaults | kwargs)
         recording.listener().history(trained.history)
         return trained
 
@@ -67,12 +71,18 @@ def train_models(request: FixtureRequest, modelgate_device: torch.device) -> Cal
     @functools.wraps(training.train_models)
     def train(*args: Any, **kwargs: Any) -> list[TrainedModel]:
         __tracebackhide__ = True
-        trained = training.train_models(*args, **defaults | kwargs)
+        with _shown(defaults["progress"]):
+            trained = training.train_models(*args, **defaults | kwargs)
         for one in trained:
             recording.listener().history(one.history)
         return trained
 
     return train
+
+
+def _shown(progress: Progress | None) -> AbstractContextManager[object]:
+    """However a training ends, its line in the terminal does too."""
+    return nullcontext() if progress is None else closing(progress)
 
 
 def _training(request: FixtureRequest, device: torch.device) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.reports.numbers import number
@@ -37,13 +39,14 @@ class Progress:
         self._history: History | None = None
         self._started = self._shown = 0.0
         self._width = 0
+        self._path: object = None
 
     def __call__(self, history: History, done: int, total: int | None) -> None:
         now = time.monotonic()
         if history is not self._history:
             self._history, self._started, self._shown, self._width = history, now, -EVERY, 0
         if total is not None and done >= total:
-            self._finish()
+            self.close()
         elif now - self._started >= AFTER:
             self._show(history, done, total, now)
 
@@ -67,15 +70,24 @@ class Progress:
             self._write(text + "\n")
         self._width = len(text)
 
-    def _finish(self) -> None:
-        if self._width and self._reporter.isatty:
-            self._write("\r" + " " * self._width + "\r")
+    def close(self) -> None:
+        """The training is over, however it ended: pytest's own line goes on."""
+        if self._width:
+            start = ""
+            if isinstance(
+                self._path, Path
+            ):  # the file whose dots were written; a verbose line is written anew by itself
+                start = os.path.relpath(self._path, self._reporter.startpath) + " "
+                self._reporter.currentfspath = self._path
+            blank = "\r" + " " * self._width + "\r" if self._reporter.isatty else ""
+            self._write(blank + start)
         self._history, self._width = None, 0
 
     def _write(self, text: str) -> None:
         """Past the capturing of the test that runs; an empty text ends pytest's own line."""
         with self._capture.global_and_fixture_disabled():
             if not text:
+                self._path = self._reporter.currentfspath
                 self._reporter.ensure_newline()
             self._reporter._tw.write(text, flush=True)
 

@@ -137,7 +137,7 @@ class Curve:
             start=max(float(array[0]), float(narrow[1 : max(2, early)].max())),
             end=float(np.median(array[-window:])),
             best=float(smooth[best_at]),
-            best_at=best_at,
+            best_at=best_at or int(array[:2].argmin()),  # the first median is that of two epochs
             best_width=3 if best_at < early else width,
             noise=noise_of(array),
             window=window,

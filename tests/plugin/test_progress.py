@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import pytest
@@ -99,3 +100,24 @@ def test_one_line_in_a_terminal(project: pytest.Pytester) -> None:
     first = shown[: shown.index("epoch 3 of 4")]
     assert "\n" not in first, "one line, which updates"
     assert "2 passed" in text
+    assert re.search(r"\r +\rtest_one_line_in_a_terminal\.py \.", text), "then pytest's own line goes on"
+
+
+def test_a_training_that_fails_ends_its_line(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import torch
+
+        def fit(model, run):
+            run.history.log(train_loss=1.0)
+            run.progress(1)
+            raise ValueError("broken")
+
+        def test_it(train_model):
+            train_model(lambda: torch.nn.Linear(3, 2), None, fit=fit, device="cpu", cache=None)
+        """
+    )
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    (shown,) = [number for number, line in enumerate(result.outlines) if line.startswith("Linear")]
+    assert result.outlines[shown + 1].startswith("test_a_training_that_fails_ends_its_line.py F")

@@ -32,6 +32,9 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 FENCE = re.compile(r"(?:<!-- (?P<note>.*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+HISTORY_GATES = ("converged", "loss_decreases", "metric_improves", "no_overfitting", "training_stable")
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of Python, the note before it, and the output that follows it, if any."""
@@ -176,6 +179,25 @@ def test_the_error_rates_are_those_that_are_promised() -> None:
         "calibration error",
     ):
         assert name in told
+
+
+def test_the_rates_of_history_gates_are_low_and_those_of_plain_comparisons_are_not() -> None:
+    rows = re.findall(
+        r"^\| (.+) \| (first|unseen) \| \d+, \d+ \| ([\d.]+), ([\d.]+) \| ([\d.]+), ([\d.]+) \|$",
+        between("curves"),
+        re.MULTILINE,
+    )
+    gates = {f"assert_{name}" for name in HISTORY_GATES} | {"diagnose"}
+    assert {(what.strip("`"), corpus) for what, corpus, *_ in rows if what.startswith("`")} == {
+        (gate, corpus) for gate in gates for corpus in ("first", "unseen")
+    }
+    for what, _, *found in rows:
+        mean_alarm, worst_alarm, mean_miss, worst_miss = map(float, found)
+        if what.startswith("`"):
+            assert max(mean_alarm, mean_miss) <= 1.0, what
+            assert max(worst_alarm, worst_miss) <= 7.0, what
+        else:
+            assert max(mean_alarm, mean_miss) > 30, what
 
 
 def test_the_versions_are_those_of_the_package() -> None:

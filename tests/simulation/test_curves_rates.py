@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rates import Rate, allowed, times
-from simulate_curves import METHOD, NAMES, controls, measure
+from simulate_curves import FIRST, METHOD, NAMES, controls, measure
 from training_curves import KINDS
 
 RUNS = times(40)
@@ -29,12 +29,12 @@ SHORT = 0.1  # misses of runs under 10 epochs
 
 @pytest.fixture(scope="module")
 def rates() -> list[Rate]:
-    return measure(RUNS)
+    return measure(RUNS, corpora=[FIRST])
 
 
 @pytest.fixture(scope="module")
 def by_hand() -> list[Rate]:
-    return controls(RUNS)
+    return controls(RUNS, corpora=[FIRST])
 
 
 def is_red(rate: Rate) -> bool:

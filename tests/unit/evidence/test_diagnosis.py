@@ -53,6 +53,14 @@ CASES = {
 }
 
 
+def test_validation_that_is_best_before_anything_was_learned_is_memorising() -> None:
+    """Labels at random: to stop at epoch 1 would be no advice."""
+    found = history(falling(80), [2.4, 2.5, *np.linspace(3, 8, 78).tolist()]).diagnose()
+    assert found.kind == "memorising"
+    assert "epoch 1" not in found.advice
+    assert history(falling(80), turning(80, 8, 8)).diagnose().kind == "overfitting"
+
+
 def test_every_kind_has_a_case() -> None:
     assert set(CASES) == set(KINDS)
 

@@ -76,7 +76,7 @@ LEVEL = [2.3] * 10
         ("loss_decreases", falling(30)[::-1], [], Outcome.FAIL, "rise_since_best"),
         ("loss_decreases", SWINGS, [], Outcome.FAIL, "jaggedness"),
         ("loss_decreases", AND_DOWN, [], Outcome.FAIL, "setback"),
-        ("training_stable", falling(30), [], Outcome.PASS, "jaggedness"),
+        ("training_stable", falling(30), [], Outcome.PASS, "rise_since_best"),
         ("training_stable", STRAIGHT, [], Outcome.PASS, "rise_since_best"),
         ("training_stable", SWINGS, [], Outcome.FAIL, "jaggedness"),
         ("training_stable", UP_AGAIN, [], Outcome.FAIL, "rise_since_best"),
@@ -111,6 +111,31 @@ def test_outcomes(
         assert verdict.estimate is not None
         above, meets = verdict.estimate > verdict.bar, verdict.direction == "above"
         assert (above == meets) == (outcome is Outcome.PASS)
+
+
+def test_a_training_that_broke_off_before_its_first_validation_is_red() -> None:
+    verdict = judged("no_overfitting", history([math.nan], []))
+    assert (verdict.outcome, verdict.passed) == (Outcome.FAIL, False)
+    assert str(verdict).startswith("FAIL: training loss is nan at epoch 1")
+
+
+@pytest.mark.parametrize(
+    ("train", "chance", "why"),
+    [
+        (LEVEL, None, "stayed at 2.30, without a change"),
+        (falling(30)[::-1], None, "which is no fall"),
+        ([5.0, 2.4, *[2.3] * 8], 2.31, "fell from 5.00 to 2.30, hardly better than knowing nothing (2.31)"),
+        ([5.0, 2.4, *[2.3] * 8], 2.2, "fell from 5.00 to 2.30, no better than knowing nothing (2.20)"),
+        ([2.0 - 0.001 * i for i in range(10)], None, "little beside what lay between the two losses from the start"),
+    ],
+)
+def test_why_there_is_nothing_to_judge(train: list[float], chance: float | None, why: str) -> None:
+    made = history(train, [3.0] * len(train))
+    made.chance_loss = chance
+    verdict = judged("no_overfitting", made)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert why in str(verdict)
+    assert "nothing to judge yet" in str(verdict)
 
 
 def test_the_sentence_has_the_numbers() -> None:

@@ -89,6 +89,33 @@ def test_a_spike_is_no_start_and_no_best() -> None:
     assert Curve.of(values).best > 0
 
 
+@pytest.mark.parametrize("keeps", [0.3, 0.5, 0.65, 0.8])
+@pytest.mark.parametrize("epochs", [5, 6, 7, 10, 40])
+def test_a_loss_that_only_falls_does_not_jump_about(keeps: float, epochs: int) -> None:
+    """With few epochs a steep fall has second differences as large as noise."""
+    values = keeps ** np.arange(epochs)
+    assert Curve.of(values).jaggedness == 0
+    assert Curve.of(values + 0.4 * (np.arange(epochs) % 2)).jagged
+
+
+def test_an_explosion_of_two_epochs_at_the_end() -> None:
+    """Ten epochs count as the end of 100, and their median does not see two."""
+    values = falling(100)
+    assert not Curve.of([*values[:-1], 9]).diverged
+    exploded = Curve.of([*values[:-2], 3, 9])
+    assert exploded.diverged
+    assert exploded.last == 3
+
+
+def test_an_early_best_is_seen_in_a_long_training() -> None:
+    """A median of 21 of 200 epochs would not see a best of three."""
+    values = [1.0, 0.5, 0.3, 0.3, 0.4, 0.5, *[0.6] * 194]
+    curve = Curve.of(values)
+    assert (curve.best, curve.best_width, curve.best_at) == (0.3, 3, 2)
+    assert Curve.of(falling(200)).best_width == 21
+    assert Curve.of([0.6, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1]).best_at == 1
+
+
 @pytest.mark.parametrize("swing", [2, 3, 4, 7])
 def test_swings_of_any_period_are_seen(swing: int) -> None:
     """A running median of 5 alone follows a swing of two epochs, and leaves nothing of it."""
