@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from rates import Rate
 
-AREAS = ("proportions", "composites", "areas", "calibration", "means", "groups", "paired", "gap", "seeds", "sequences")
+AREAS = (
+    "proportions",
+    "composites",
+    "areas",
+    "calibration",
+    "means",
+    "groups",
+    "paired",
+    "gap",
+    "seeds",
+    "claims",
+    "sequences",
+)
 README = Path(__file__).resolve().parents[2] / "README.md"
 START, END = "<!-- rates:start -->", "<!-- rates:end -->"
 CONTROLS = 1000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import simulate_claims
 from rates import Rate, allowed, times
-from simulate_seeds import claim_controls, controls, measure, measure_claims
+from simulate_seeds import controls, measure
 
 RUNS = times(1_000)
 LIMIT = 0.054
@@ -55,12 +56,12 @@ def test_the_plain_t_breaks_it(wrong):
 
 @pytest.fixture(scope="module")
 def claims() -> list[Rate]:
-    return measure_claims(RUNS)
+    return simulate_claims.measure(RUNS)
 
 
 @pytest.fixture(scope="module")
 def wrong_claims() -> list[Rate]:
-    return claim_controls(RUNS)
+    return simulate_claims.controls(RUNS)
 
 
 @pytest.mark.parametrize("side", ["false_pass", "false_fail"])
