@@ -223,8 +223,9 @@ def refusal(value: Any) -> str | None:
         return f"is an iterator ({kind.__name__}), which can be read only once"
     if kind.__module__ in ("subprocess", "socket", "multiprocessing.process", "multiprocessing.context"):
         return f"is a {kind.__module__}.{kind.__name__}, which cannot be seen into"
-    workers = getattr(value, "num_workers", 0)
-    if kind.__module__ != "builtins" and isinstance(workers, int) and workers > 0 and hasattr(value, "collate_fn"):
+    held = _held(value)
+    workers = held.get("num_workers", 0)
+    if isinstance(workers, int) and workers > 0 and "collate_fn" in held:
         return f"reads data in num_workers={workers} other processes, whose files and code cannot be seen"
     return None
 
@@ -240,6 +241,7 @@ def pickles_itself(cls: type) -> bool:
 def walk_pickled(walk: Walk, value: Any) -> None:
     """Write what pickling would keep of an object."""
     kind = type(value)
+    wrapped = _held(value).get("__wrapped__")  # asked for first: io.StringIO has attributes only from then on
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -259,7 +261,7 @@ def walk_pickled(walk: Walk, value: Any) -> None:
     walk.at("", state)
     walk.items("items", list(items or ()))
     walk.items("pairs", list(pairs or ()))
-    walk.at(".__wrapped__", getattr(value, "__wrapped__", None))  # the function that a compiled one was made of
+    walk.at(".__wrapped__", wrapped)  # the function that a compiled one was made of
 
 
 def walk_state(walk: Walk, value: Any) -> None:
@@ -287,8 +289,7 @@ def walk_attributes(walk: Walk, value: Any) -> int:
             continue  # never set
         walk.write("slot", name)
         walk.at(f".{name}", held)
-    attributes = getattr(value, "__dict__", None)
-    for name, held in attributes.items() if isinstance(attributes, dict) else ():
+    for name, held in _held(value).items():
         walk.write("attribute", str(name))
         if type(held) in (dict, collections.OrderedDict) and "hooks" in name and all(type(key) is int for key in held):
             walk.items("hooks", list(held.values()))  # its keys count all hooks of the process
@@ -296,6 +297,15 @@ def walk_attributes(walk: Walk, value: Any) -> int:
             walk.at(f".{name}", held)
     walk.write("end")
     return len(slots)
+
+
+def _held(value: Any) -> dict[str, Any]:
+    """The attributes that an object itself has; its class is not asked, whose `__getattr__` may do anything."""
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _slots(kind: type) -> list[tuple[str, Any]]:

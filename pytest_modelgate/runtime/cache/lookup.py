@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from pytest_modelgate.runtime.cache.remembered import Remembered
     from pytest_modelgate.runtime.cache.store import Entry
     from pytest_modelgate.runtime.cache.values import Fingerprint
 
@@ -303,7 +304,7 @@ class _Asked:
         loss = self.loss if self.loss_of is None else self.loss_of(model)
         return TrainedModel(model=model, history=history, device=self.device, seed=self.seed, loss=loss)
 
-    def fingerprint(self) -> Fingerprint:
+    def fingerprint(self, remembered: Remembered | None = None) -> Fingerprint:
         return fingerprint(
             {
                 **self.arguments,
@@ -313,7 +314,8 @@ class _Asked:
                 "device": self.device.type,
                 "threads": self.threads,
                 **named_dependencies(self.depends_on),
-            }
+            },
+            remembered,
         )
 
 
@@ -338,7 +340,7 @@ def _manifest(watch: Watch, asked: _Asked, before: Fingerprint) -> Manifest:
     manifest = Manifest.of(watch, before.code)
     if reasons := manifest.unstable if asked.declared else manifest.reasons:
         raise NotStorable(_together(reasons))
-    after = asked.fingerprint()
+    after = asked.fingerprint(before.remembered)
     if after.digest != before.digest:
         raise NotStorable(
             f"the training itself changed what it depends on: {', '.join(_unlike(before.parts, after.parts))}"

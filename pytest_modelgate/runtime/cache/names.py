@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_modelgate.runtime.cache import surroundings
 from pytest_modelgate.runtime.cache.code import Chain, Import
 from pytest_modelgate.runtime.cache.installed import OWN_PLACES, is_installed
+from pytest_modelgate.runtime.cache.patches import is_the_users
 from pytest_modelgate.runtime.cache.places import place
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def follow(walk: Walk, module: types.ModuleType, chain: Chain) -> None:
     if isinstance(value, types.ModuleType):
         follow(walk, value, tuple(rest))
     elif is_installed(module):
-        if _is_plain(value) or walk.is_own(type(value)) or isinstance(value, (type, types.FunctionType)):
+        known = (type, types.FunctionType, types.BuiltinFunctionType)
+        if _is_plain(value) or walk.is_own(type(value)) or isinstance(value, known):
             walk.at(f"'s {module.__name__}.{name}", value)
         else:
             walk.named(module.__name__, name)
@@ -118,8 +120,22 @@ def walk_import(walk: Walk, function: types.FunctionType, wanted: Import) -> Non
         walk.write("missing")
         return
     module = _loaded(walk, name)
-    if module is not None:
+    if module is not None and not is_installed(module):
         follow(walk, module, wanted.chain)
+    elif module is not None:
+        _installed_import(walk, module, wanted.chain)
+
+
+def _installed_import(walk: Walk, module: types.ModuleType, chain: Chain) -> None:
+    """The name of what is imported, which is the same before and after the import, and what the user put there."""
+    walk.named(module.__name__, "")
+    value: Any = module
+    for name in chain:
+        if not isinstance(value, types.ModuleType) or name not in vars(value):
+            return
+        value = vars(value)[name]
+    if not isinstance(value, types.ModuleType) and (_is_plain(value) or is_the_users(value)):
+        walk.value(value)
 
 
 def _loaded(walk: Walk, name: str) -> types.ModuleType | None:
@@ -135,11 +151,11 @@ def _loaded(walk: Walk, name: str) -> types.ModuleType | None:
             return None
         own = spec.origin is None or place(spec.origin) in OWN_PLACES
         if spec.origin in ("built-in", "frozen") or not own:
-            walk.write("named", name)
+            walk.write("named", f"{name}.")
             walk.versions.update(surroundings.version_at(spec.origin or ""))
             return None
     elif is_installed(sys.modules[top]):
-        walk.named(top, name)
+        walk.named(name, "")
         return None
     try:
         return importlib.import_module(name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.runtime.cache.values import Walk
 
 # Installed code calls these without a name of theirs in the user's.
-_ALWAYS = ("torch", "numpy", "random")
+ALWAYS = frozenset({"torch", "numpy", "random"})
 # Of torch, what trains: the rest are compilers, exporters and its own tests, some thousand modules.
 _OF_TORCH = ("nn", "optim", "utils", "autograd", "amp", "distributions", "functional", "random", "_tensor", "_ops")
 _UTILS = ("data", "checkpoint", "deterministic")
@@ -26,15 +26,15 @@ _NAMES = ("torch", "torch.nn.functional", "torch.nn.init", "torch.Tensor")
 _HOOKS = ("torch.nn.modules.module", "torch.optim.optimizer")
 
 
-def walk_patches(walk: Walk) -> None:
-    """Write what the user's code has put into torch, numpy and the installed packages that it reaches."""
+def walk_patches(walk: Walk, tops: set[str]) -> None:
+    """Write what the user's code has put into these installed packages."""
     part = walk.new_part("patches of installed modules")
     with walk.inside(part, "what was put into installed modules"):
-        for name, module in _modules(walk.tops):
+        for name, module in _modules(tops):
             for step, member in _patched(name, module):
                 walk.write("patch", step)
                 walk.at(f", {step},", member)
-        if "torch" in sys.modules and hasattr(sys.modules["torch"], "Tensor"):
+        if "torch" in tops and hasattr(sys.modules.get("torch"), "Tensor"):
             _torch(walk)
 
 
@@ -73,17 +73,21 @@ def _is_of_the_user(cls: type) -> bool:
 
 
 def _modules(tops: set[str]) -> list[tuple[str, types.ModuleType]]:
-    wanted = tops.union(_ALWAYS)
     found = []
     for name, module in list(sys.modules.items()):
         top, *below = name.split(".")
-        if top not in wanted or not isinstance(module, types.ModuleType):
+        if top not in tops or not isinstance(module, types.ModuleType):
             continue
-        if top == "torch" and below and (below[0] not in _OF_TORCH or (below[0] == "utils" and below[1:2] and below[1] not in _UTILS)):
+        if top == "torch" and not _trains(below):
             continue
         if is_installed(module):
             found.append((name, module))
     return sorted(found, key=lambda each: each[0])
+
+
+def _trains(below: list[str]) -> bool:
+    """Whether a module of torch, by the names below it, is one that trains."""
+    return not below or (below[0] in _OF_TORCH and (below[0] != "utils" or below[1:2] == [] or below[1] in _UTILS))
 
 
 def _patched(name: str, module: types.ModuleType) -> Iterator[tuple[str, Any]]:
@@ -125,7 +129,8 @@ def _torch(walk: Walk) -> None:
         for key, hooks in sorted(vars(sys.modules[name]).items()):
             if key.startswith("_global_") and key.endswith("_hooks") and hooks:
                 walk.items(key, list(hooks.values()))
-    modes = torch.overrides._get_current_function_mode_stack(), _python_dispatch._get_current_dispatch_mode_stack()
-    for mode in (mode for each in modes for mode in each):
+    functions: Any = torch.overrides._get_current_function_mode_stack
+    dispatches: Any = _python_dispatch._get_current_dispatch_mode_stack
+    for mode in (*functions(), *dispatches()):
         walk.write("mode")
         walk.at(", a mode of torch,", mode)

@@ -13,8 +13,8 @@ from pytest_modelgate.runtime.cache import containers, surroundings
 from pytest_modelgate.runtime.cache.code import Chain, read_code
 from pytest_modelgate.runtime.cache.installed import HEAP_TYPE, OWN_PLACES, is_named, stands_there
 from pytest_modelgate.runtime.cache.names import follow, walk_global, walk_import, walk_module
+from pytest_modelgate.runtime.cache.patches import is_the_users
 from pytest_modelgate.runtime.cache.places import place
-from pytest_modelgate.runtime.cache.remembered import results_of
 
 if TYPE_CHECKING:
     from pytest_modelgate.runtime.cache.values import Walk
@@ -33,6 +33,7 @@ _NOT_OF_A_CLASS = frozenset(
         *("__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__", "pytestmark"),
         *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
         *("__dict__", "__weakref__", "__abstractmethods__", "_abc_impl"),
+        "_value2member_map_",  # of an Enum: its members again, and combinations of flags as they come up
     }
 )
 # By these, code finds what no name in it tells.
@@ -107,28 +108,20 @@ def _function(walk: Walk, function: types.FunctionType) -> None:
     code = function.__code__
     where = place(code.co_filename)
     module = function.__module__ or "?"
-    if where != "first party" and not _wraps_own(function) and stands_there(function, module, function.__qualname__):
+    if not is_the_users(function) and stands_there(function, module, function.__qualname__):
         _refuse(walk, f"{module}.{function.__qualname__}")
         walk.named(module, function.__qualname__)
     elif where in OWN_PLACES:
         name = f"{module}.{function.__qualname__}"
         walk.later(function, f"function {name}", name, lambda: _own_function(walk, function, name))
+    elif hasattr(function, "hooked") and function.__globals__.get("__name__") == "torch.optim.optimizer":
+        walk.value(vars(function)["__wrapped__"])  # what the first optimizer of a class makes of the class's step()
     elif not walk.seen(function):
         # Made by installed code, such as the wrapper that a decorator returns: what it was made of tells.
         made = getattr(code, "co_qualname", code.co_name)
         walk.write("made by", f"{function.__globals__.get('__name__')}.{made}")
         walk.versions.update(surroundings.version_at(code.co_filename))
         _held(walk, function, skip=("dispatch_cache", "cache_token") if made.startswith("singledispatch") else ())
-
-
-def _wraps_own(function: types.FunctionType) -> bool:
-    """Whether a function of an installed module was made around one of the user's, as a patch of that module is."""
-    cells = [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
-    return any(isinstance(each, types.FunctionType) and _is_own_code(each.__code__) for each in cells)
-
-
-def _is_own_code(code: Any) -> bool:
-    return isinstance(code, types.CodeType) and place(code.co_filename) == "first party"
 
 
 def _own_function(walk: Walk, function: types.FunctionType, name: str) -> None:
@@ -189,7 +182,7 @@ def _remembering(walk: Walk, function: Any) -> None:
         if name not in ("__doc__", "__module__", "__name__", "__qualname__", "__annotations__", "__type_params__"):
             walk.write("attribute", name)
             walk.at(f".{name}", vars(function)[name])
-    results = results_of(function)
+    results = walk.remembered.of(function)
     if results is None:
         walk.cannot("remembers results of earlier calls, which cannot be read: call its cache_clear() before")
     else:
@@ -255,8 +248,7 @@ def _patches(walk: Walk, cls: type) -> None:
         return
     for base in cls.__mro__:
         for name, member in list(vars(base).items()) if base.__flags__ & HEAP_TYPE else ():
-            code = getattr(getattr(member, "__func__", member), "__code__", None)
-            if _is_own_code(code):
+            if is_the_users(member):
                 walk.write("patched", f"{base.__qualname__}.{name}")
                 walk.value(member)
 

@@ -1,4 +1,4 @@
-"""What `functools.lru_cache` remembers."""
+"""What functions with `functools.lru_cache` remember."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ __tracebackhide__ = True
 
 import gc
 from typing import Any
+
+
+class Remembered:
+    """What functions remembered when they were first asked, and nothing that they remember since.
+
+    A training that fills them changes nothing that it depends on: what it remembers it computed, and was seen to.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, list[tuple[Any, Any]] | None]] = {}  # holds the functions, and so their ids
+
+    def of(self, function: Any) -> list[tuple[Any, Any]] | None:
+        """The calls with their results, oldest first; None if unreadable."""
+        if id(function) not in self._known:
+            self._known[id(function)] = function, results_of(function)
+        return self._known[id(function)][1]
 
 
 def results_of(function: Any) -> list[tuple[Any, Any]] | None:

@@ -1,20 +1,17 @@
-"""What decides a result beside values and code: versions, the platform, torch's settings, files named by the user."""
+"""What decides a result beside values and code: versions, the platform, torch's settings."""
 
 from __future__ import annotations
 
 __tracebackhide__ = True
 
 import functools
-import os
 import platform
 import sys
-from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_modelgate.exceptions import TrainingError
 from pytest_modelgate.runtime.cache.data import hash_buffer
 from pytest_modelgate.runtime.cache.places import distribution, place
 
@@ -60,6 +57,7 @@ def settings() -> dict[str, str]:
             cuda.mem_efficient_sdp_enabled(),
             cuda.math_sdp_enabled(),
         ),
+        "denormal numbers": sys.float_info.min / 2 > 0,
         "mkldnn": torch.backends.mkldnn.enabled if hasattr(torch.backends.mkldnn, "enabled") else None,
     }
     return {name: str(value) for name, value in found.items()}
@@ -105,29 +103,6 @@ def _own_version() -> str:
     runtime = Path(__file__).resolve().parents[1]
     content = b"".join(file.read_bytes() for file in sorted(runtime.rglob("*.py")))
     return f"{__version__} {blake2b(content, digest_size=6).hexdigest()}"
-
-
-def fingerprint_paths(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
-    """The content of files, and of all files below folders, as parts: "file data/train.csv" to a short digest.
-
-    Raises:
-        TrainingError: a path that does not exist or cannot be read.
-    """
-    found: dict[str, str] = {}
-    for each in paths:
-        path = Path(each)
-        if not path.exists():
-            raise TrainingError(f"depends_on names {path}, which does not exist (in {Path.cwd()})")
-        try:
-            files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-            for file in files:
-                found[f"file {file.as_posix()}"] = _digest_of_file(str(file))
-        except OSError as error:
-            raise TrainingError(f"depends_on names {path}, which cannot be read: {error}") from error
-        if path.is_dir():
-            names = "\n".join(file.relative_to(path).as_posix() for file in files)
-            found[f"folder {path.as_posix()}"] = blake2b(names.encode(), digest_size=16).hexdigest()
-    return found
 
 
 def _digest_of_file(path: str) -> str:

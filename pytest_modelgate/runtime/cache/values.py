@@ -20,6 +20,8 @@ from typing import Any
 from pytest_modelgate.runtime.cache import containers, installed, reached, surroundings
 from pytest_modelgate.runtime.cache.code import encode
 from pytest_modelgate.runtime.cache.data import hash_buffer, walk_data
+from pytest_modelgate.runtime.cache.patches import ALWAYS, walk_patches
+from pytest_modelgate.runtime.cache.remembered import Remembered
 
 _PLAIN = frozenset({str, int, float, complex, bool, type(None), type(Ellipsis)})
 _FLUSH = 1 << 16
@@ -35,29 +37,40 @@ class Fingerprint:
             content: comparing two tells what changed.
         code: the first-party code objects that the digest covers.
         reasons: what cannot be fingerprinted, a sentence each; the digest means nothing if there are any.
+        remembered: what functions with `lru_cache` remembered.
     """
 
     digest: str
     parts: dict[str, str]
     code: frozenset[CodeType]
     reasons: tuple[str, ...]
+    remembered: Remembered = field(default_factory=Remembered, repr=False, compare=False)
 
 
-def fingerprint(named: Mapping[str, Any]) -> Fingerprint:
+def fingerprint(named: Mapping[str, Any], remembered: Remembered | None = None) -> Fingerprint:
     """The fingerprint of named values: of their content, and of all code and constants that they can reach.
 
     It reads the objects in memory, never source files, and calls none of their methods but those of pickling.
+
+    Args:
+        named: the values.
+        remembered: of an earlier fingerprint: what functions with `lru_cache` remember since does not count.
 
     >>> one, other = fingerprint({"data": [1, 2.0]}), fingerprint({"data": [1, 2]})
     >>> one.digest != other.digest, [name for name in one.parts if one.parts[name] != other.parts[name]]
     (True, ['data'])
     """
-    walk = Walk()
+    walk = Walk(remembered=remembered)
     for name in sorted(named):
         with walk.inside(walk.new_part(name), name):
             walk.write("name", name)
             walk.value(named[name])
     walk.finish()
+    known: set[str] = set()
+    while more := walk.tops - known:  # a patch may reach further packages
+        known |= more
+        walk_patches(walk, more)
+        walk.finish()
     around = surroundings.surroundings(walk.versions)
     parts = {part.label: part.shown() for part in walk.parts} | {
         label: _short(value.encode()) for label, value in around.items()
@@ -66,7 +79,11 @@ def fingerprint(named: Mapping[str, Any]) -> Fingerprint:
     content.update(walk.digest())
     content.update(encode(tuple(sorted(around.items()))))
     return Fingerprint(
-        digest=content.hexdigest(), parts=parts, code=frozenset(walk.codes), reasons=tuple(dict.fromkeys(walk.reasons))
+        digest=content.hexdigest(),
+        parts=parts,
+        code=frozenset(walk.codes),
+        reasons=tuple(dict.fromkeys(walk.reasons)),
+        remembered=walk.remembered,
     )
 
 
@@ -104,11 +121,13 @@ class Part:
 class Walk:
     """A walk over values. Parts that are met are walked later, in the order in which they were met."""
 
-    def __init__(self, open_sets: tuple[int, ...] = ()) -> None:
+    def __init__(self, open_sets: tuple[int, ...] = (), remembered: Remembered | None = None) -> None:
+        self.remembered = Remembered() if remembered is None else remembered
         self.parts: list[Part] = []
         self.codes: set[CodeType] = set()
         self.reasons: list[str] = []
         self.versions: dict[str, str] = {}
+        self.tops: set[str] = set(ALWAYS)
         self.open_sets = open_sets
         self.path: list[str] = []
         self._labels: dict[str, int] = {}
@@ -185,6 +204,7 @@ class Walk:
     def named(self, module: str, name: str) -> None:
         """Write something of an installed module by its name, and take note of the version."""
         self.write("named", f"{module}.{name}")
+        self.tops.add(module.partition(".")[0])
         self.versions.update(surroundings.version_of(module))
 
     def is_own(self, cls: type) -> bool:
@@ -269,7 +289,7 @@ class Walk:
 
     def digest_alone(self, value: Any, open_sets: tuple[int, ...]) -> bytes:
         """The digest of a value by itself, by which the members of sets are put in order."""
-        alone = Walk(open_sets)
+        alone = Walk(open_sets, self.remembered)
         with alone.inside(alone.new_part("member"), "member"):
             alone.value(value)
         alone.finish()

@@ -35,7 +35,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset
 
 from pytest_modelgate import TrainingError
 from pytest_modelgate.runtime.cache.data import hash_buffer
-from pytest_modelgate.runtime.cache.surroundings import fingerprint_paths, settings
+from pytest_modelgate.runtime.cache.depends import named_dependencies
+from pytest_modelgate.runtime.cache.surroundings import settings
 from pytest_modelgate.runtime.cache.values import Fingerprint, fingerprint
 
 
@@ -538,15 +539,15 @@ def test_files_count_by_content_and_folders_by_all_files_below(tmp_path: Path) -
     (tmp_path / "d" / "e").mkdir(parents=True)
     (tmp_path / "d" / "e" / "a.csv").write_text("1")
     (tmp_path / "b.csv").write_text("1")
-    before = fingerprint_paths([tmp_path / "d", str(tmp_path / "b.csv")])
-    assert fingerprint_paths([tmp_path / "d", tmp_path / "b.csv"]) == before
+    before = named_dependencies([tmp_path / "d", str(tmp_path / "b.csv")])
+    assert named_dependencies([tmp_path / "d", tmp_path / "b.csv"]) == before
     (tmp_path / "d" / "e" / "a.csv").write_text("2")
-    after = fingerprint_paths([tmp_path / "d", tmp_path / "b.csv"])
-    assert [Path(name).name for name in before if before[name] != after[name]] == ["a.csv"]
+    after = named_dependencies([tmp_path / "d", tmp_path / "b.csv"])
+    assert [name for name in before if before[name] != after[name]] == ["depends_on[0], d"]
     (tmp_path / "d" / "new.csv").write_text("")
-    assert len(fingerprint_paths([tmp_path / "d"])) == len(before)
-    with pytest.raises(TrainingError, match=r"depends_on names .*missing.csv, which does not exist"):
-        fingerprint_paths([tmp_path / "missing.csv"])
+    assert after["depends_on[0], d"] != named_dependencies(tmp_path / "d")["depends_on[0], d"]
+    with pytest.raises(TrainingError, match=r"depends_on names .*missing.csv.*, and there is no such file or folder"):
+        named_dependencies([tmp_path / "missing.csv"])
 
 
 # Another process
