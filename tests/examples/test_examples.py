@@ -30,10 +30,11 @@ class Finished:
         return [verdict for verdict in self.report["verdicts"] if f"{file}::" in verdict["test"]]
 
 
-def run_examples(folder: Path, *arguments: str) -> Finished:
+def run_examples(folder: Path, models: Path, *arguments: str) -> Finished:
+    """Run them with a report in one folder and trained models in another."""
     command = [sys.executable, "-m", "pytest", "examples", "-rP", "-p", "no:cacheprovider", "--modelgate-report"]
     finished = subprocess.run(
-        [*command, f"--modelgate-report-dir={folder}", *arguments],
+        [*command, f"--modelgate-report-dir={folder}", f"--modelgate-cache-dir={models}", *arguments],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "160", "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
@@ -46,8 +47,13 @@ def run_examples(folder: Path, *arguments: str) -> Finished:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    return run_examples(tmp_path_factory.mktemp("report"))
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Finished:
+    return run_examples(tmp_path_factory.mktemp("report"), models)
 
 
 def test_the_run_passes_and_says_so(run: Finished) -> None:
@@ -149,6 +155,26 @@ def test_alike() -> None:
 
 
 def test_two_workers_give_the_same_report(run: Finished, tmp_path: Path) -> None:
-    again = run_examples(tmp_path / "report", "-n", "2").report
+    again = run_examples(tmp_path / "report", tmp_path / "models", "-n", "2").report
     assert {**again, "provenance": None} == {**run.report, "provenance": None}
     assert again["provenance"].keys() == run.report["provenance"].keys()
+
+
+def test_a_second_run_trains_nothing_and_judges_alike(run: Finished, models: Path, tmp_path: Path) -> None:
+    assert {history["training"]["state"] for history in run.report["histories"]} == {"trained"}
+    assert not any(verdict["cached"] for verdict in run.report["verdicts"])
+    again = run_examples(tmp_path / "report", models).report
+    assert {history["training"]["state"] for history in again["histories"]} == {"cached"}
+    on_models = [verdict["cached"] for verdict in again["verdicts"] if verdict["cached"]]
+    assert len(on_models) > 30
+    for part, ours in (("verdicts", "cached"), ("histories", "training"), ("evaluations", "training")):
+        assert [row | {ours: None} for row in again[part]] == [row | {ours: None} for row in run.report[part]]
+
+
+def test_the_three_curves(run: Finished) -> None:
+    kinds = {
+        history["model"]: history["diagnosis"]["kind"]
+        for history in run.report["histories"]
+        if "test_training.py" in history["tests"][0]
+    }
+    assert kinds == {"Convolutions": "healthy", "Wide": "memorising", "Linear": "diverging"}
