@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import TrainingError
 from pytest_modelgate.gates.verdict import Outcome, Verdict
+from pytest_modelgate.metrics.remarks import counted
 from pytest_modelgate.runtime.training import train_model
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ def _verdict(
     support = len(tensors) + len(curves)
     equal = support - len(unlike) - len(bent)
     what = f"two trainings with seed {first.seed}"
-    compared = f"{len(tensors)} tensors and {len(curves)} curves"
     notes = [
         f"{name} has no deterministic implementation" for name in first.nondeterministic or second.nondeterministic
     ]
@@ -81,10 +81,14 @@ def _verdict(
             f"{what} cannot be judged: the model has no weights and nothing was logged",
         )
     elif equal == support:
+        compared = f"{counted(len(tensors), 'tensor')} and {counted(len(curves), 'curve')}"
         outcome, sentence = Outcome.PASS, f"{what} gave the same {compared}, bit for bit"
     else:
         outcome = Outcome.FAIL
-        sentence = f"{what} differ in {support - equal} of {compared}"
+        differing = (
+            f"{len(unlike)} of {counted(len(tensors), 'tensor')} and {len(bent)} of {counted(len(curves), 'curve')}"
+        )
+        sentence = f"{what} differ in {differing}"
         if unlike:
             sentence += f": first in {unlike[0]}, {_how_far(unlike, before, after)}"
         epoch = _first_epoch(first, second)

@@ -148,7 +148,7 @@ def log_of(name: str, entries: Iterable[Any]) -> Log:
     rows = []
     for count, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
-            raise EvidenceError(f"{name}, entry {count} is a {type(entry).__name__}, not an object: {entry!r}")
+            raise EvidenceError(f"{name}, entry {count} is no object: {entry!r}")
         rows.append(Row(f"{name}, entry {count}", {str(key): cell for key, cell in entry.items()}))
     if not rows:
         raise EvidenceError(f"{name} holds no entry: nothing was logged")
@@ -187,10 +187,10 @@ def file_in(path: Path, file: str, runs: str) -> Path:
 def listed(names: Iterable[object]) -> str:
     """Names as a message shows them: the first few.
 
-    >>> listed(["epoch", "loss"])
-    "'epoch', 'loss'"
+    >>> listed(["epoch", "loss"]), listed([])
+    ("'epoch', 'loss'", 'nothing')
     """
-    every = [repr(name) for name in names]
+    every = [repr(name) for name in names] or ["nothing"]
     return ", ".join(every[:_SHOWN]) + (", ..." if len(every) > _SHOWN else "")
 
 

@@ -145,7 +145,7 @@ class GeneralizationGap:
     def _join(
         self, metric: Metric, train: float, test: float, of_train: Bounds, of_test: Bounds
     ) -> tuple[Interval | None, list[str]]:
-        """The bounds of the gap, within what the metric's range allows, and what to say of them."""
+        """The bounds of the gap, and what to say of them."""
         for name, one in (("training", of_train), ("test", of_test)):
             if one.interval is None:
                 why = f"no bounds: of the {name} data alone {one.why}; judged by the estimate, which may be luck"
@@ -153,9 +153,7 @@ class GeneralizationGap:
         assert of_train.interval is not None
         assert of_test.interval is not None
         sides = (train, of_train.interval, test, of_test.interval)
-        lower, upper = difference_interval(*(sides if metric.higher_is_better else sides[2:] + sides[:2]))
-        widest = metric.highest - metric.lowest
-        interval = Interval(max(lower, -widest), min(upper, widest))
+        interval = difference_interval(*(sides if metric.higher_is_better else sides[2:] + sides[:2]))
         method = f"{METHOD} on {' and '.join(dict.fromkeys((of_train.method, of_test.method)))}"
         remarks = [
             f"{remark} ({name} data)"

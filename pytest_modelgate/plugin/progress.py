@@ -72,22 +72,19 @@ class Progress:
 
     def close(self) -> None:
         """The training is over, however it ended: pytest's own line goes on."""
-        if self._width:
-            start = ""
-            if isinstance(
-                self._path, Path
-            ):  # the file whose dots were written; a verbose line is written anew by itself
-                start = os.path.relpath(self._path, self._reporter.startpath) + " "
-                self._reporter.currentfspath = self._path
-            blank = "\r" + " " * self._width + "\r" if self._reporter.isatty else ""
-            self._write(blank + start)
-        self._history, self._width = None, 0
+        text = "\r" + " " * self._width + "\r" if self._width and self._reporter.isatty else ""
+        if isinstance(self._path, Path):  # the file whose dots were written; a verbose line is written anew by itself
+            text += os.path.relpath(self._path, self._reporter.startpath) + " "
+            self._reporter.currentfspath = self._path
+        if text:
+            self._write(text)
+        self._history, self._width, self._path = None, 0, None
 
     def _write(self, text: str) -> None:
         """Past the capturing of the test that runs; an empty text ends pytest's own line."""
         with self._capture.global_and_fixture_disabled():
             if not text:
-                self._path = self._reporter.currentfspath
+                self._path = self._reporter.currentfspath or self._path
                 self._reporter.ensure_newline()
             self._reporter._tw.write(text, flush=True)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pytest_modelgate.gates.wording import SIGNS
 from pytest_modelgate.reports.matrices import accuracy, num_classes
 from pytest_modelgate.reports.numbers import Number, count, finite, number, plural
 from pytest_modelgate.reports.strip import seeds
@@ -70,6 +71,17 @@ def corrected(verdict: Row) -> str:
 def method(verdict: Row) -> str:
     """How the bounds were computed, without the correction, which `corrected` tells; nothing where there are none."""
     return (verdict["method"] or "").removesuffix(f", {verdict.get('family')}")
+
+
+def rule(verdict: Row) -> str:
+    """What a verdict without bounds measured and its limit, where the text of its gate tells neither; else nothing.
+
+    >>> rule({"gate": "no_overfitting", "metric": "gap_share", "lower": None, "bar": 0.5, "direction": "at_most"})
+    'gap share, required <= 0.500'
+    """
+    if verdict["lower"] is not None or verdict["bar"] is None or re.search("[=<>]", verdict["gate"]):
+        return ""
+    return f"{verdict['metric'].replace('_', ' ')}, required {SIGNS[verdict['direction']]} {number(verdict['bar'])}"
 
 
 def seeds_text(verdict: Row) -> str:

@@ -112,7 +112,8 @@ def _gate(verdict: Mapping[str, Any]) -> list[str]:
         outcome += f" ×{count(verdict['count'])}"
     bounded = verdict["lower"] is not None and verdict["upper"] is not None
     allow = f"{figure(verdict, 'lower')} to {figure(verdict, 'upper')}" if bounded else "–"
-    asides = (facts.corrected(verdict), facts.churn(verdict), facts.seeds_text(verdict), facts.cached(verdict))
+    about = (facts.rule, facts.corrected, facts.churn, facts.seeds_text, facts.cached)
+    asides = [one(verdict) for one in about]
     support = count(verdict["support"])
     return [
         outcome,

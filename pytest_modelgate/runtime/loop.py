@@ -14,7 +14,15 @@ from pytest_modelgate.exceptions import EvidenceError, TrainingError
 from pytest_modelgate.runtime.data import Batches, call, move
 from pytest_modelgate.runtime.measuring import Decisions
 from pytest_modelgate.runtime.modules import evaluating
-from pytest_modelgate.runtime.nonfinite import Norms, NotFinite, explain_gradients, explain_loss, explain_weights
+from pytest_modelgate.runtime.nonfinite import (
+    LOWER,
+    Norms,
+    NotFinite,
+    explain_data,
+    explain_gradients,
+    explain_loss,
+    explain_weights,
+)
 from pytest_modelgate.runtime.weighing import batch_weight, refuse_wrong_number
 
 if TYPE_CHECKING:
@@ -101,8 +109,11 @@ class Loop:
             if self.recipe.schedule_every == "epoch":
                 self._move_schedule(*((val_loss,) if self._waits_for_a_plateau() else ()))
         if self.validation is not None and not math.isfinite(val_loss):
-            why = explain_weights(self.model) or "every weight is finite; look at the validation data"
-            return NotFinite(val_loss, why, epoch=epoch, batch=None)
+            broken = explain_weights(self.model)
+            why, remedy = (
+                (broken, LOWER) if broken is not None else ("every weight is finite", "Look at the validation data")
+            )
+            return NotFinite(val_loss, why, epoch=epoch, batch=None, remedy=remedy)
         return None
 
     def _train(self, epoch: int) -> float:
@@ -126,8 +137,11 @@ class Loop:
             weights.append(weight)
             if self.losses_at_once and not math.isfinite(kept):
                 last = losses[-2] if len(losses) > 1 else self._last
-                why = explain_loss(model, loss, inputs, outputs)
-                raise NotFinite(kept, why, epoch=epoch, batch=len(losses), last=last)
+                bad = explain_data(model, inputs, targets)
+                why, remedy = (
+                    (bad, "Look at the data") if bad is not None else (explain_loss(model, loss, outputs), LOWER)
+                )
+                raise NotFinite(kept, why, epoch=epoch, batch=len(losses), last=last, remedy=remedy)
             if begins:
                 optimizer.zero_grad()
             if share != 1.0:

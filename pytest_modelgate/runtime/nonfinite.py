@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
     import torch
 
+LOWER = "Lower the learning rate, clip gradients (clip_norm=1.0), or look at the data"
+
 
 class NotFinite(Exception):  # noqa: N818 - how the loop ends itself, never seen by the user
-    """Ends the loop: `why` is what broke."""
+    """Ends the loop: `why` is what broke, `remedy` what to do."""
 
-    def __init__(self, value: float, why: str, *, epoch: int, batch: int | None, last: float | None = None) -> None:
+    def __init__(
+        self, value: float, why: str, *, epoch: int, batch: int | None, last: float | None = None, remedy: str = LOWER
+    ) -> None:
         super().__init__(why)
         self.value = value
         self.why = why
         self.epoch = epoch
         self.batch = batch
         self.last = last
+        self.remedy = remedy
 
     def sentence(self) -> str:
         """What to tell the user."""
@@ -38,27 +43,32 @@ class NotFinite(Exception):  # noqa: N818 - how the loop ends itself, never seen
             what = f"the training broke in epoch {self.epoch}, batch {self.batch}, with a loss of {self.value:.4g}"
         else:
             what = f"the training loss is {self.value} in epoch {self.epoch}, batch {self.batch}"
-        if self.last is not None and not math.isfinite(self.value):
+        if self.last is not None:
             what += f" (the last finite one was {self.last:.4g})"
         return (
-            f"{what}: {self.why}. Lower the learning rate, clip gradients (clip_norm=1.0), or look at the data; "
+            f"{what}: {self.why}. {self.remedy}; "
             "on_nonfinite='stop' keeps the history up to here instead, for gates to judge"
         )
 
 
-def explain_loss(model: torch.nn.Module, loss: torch.Tensor, inputs: Any, outputs: Any) -> str:
-    """Why a batch's loss is not finite, before the batch's own backward pass.
+def explain_data(model: torch.nn.Module, inputs: Any, targets: Any) -> str | None:
+    """What of a batch is not finite, where the model still was: weights and the gradients of the step before."""
+    if _broken(model, lambda parameter: parameter.grad) or _broken(model, lambda parameter: parameter):
+        return None
+    broken = [name for name, values in (("inputs", inputs), ("targets", targets)) if not _all_finite(values)]
+    return f"the {' and '.join(broken)} of this batch are not finite, and every weight is" if broken else None
+
+
+def explain_loss(model: torch.nn.Module, loss: torch.Tensor, outputs: Any) -> str:
+    """Why a batch's loss is not finite though its data are, before the batch's own backward pass.
 
     Args:
         model: with the gradients of the step before.
         loss: of this batch, with its graph, which is used up.
-        inputs: of this batch.
         outputs: the model's for this batch.
     """
     gradients = _broken(model, lambda parameter: parameter.grad)
     weights = _broken(model, lambda parameter: parameter)
-    if not gradients and not weights and not _all_finite(inputs):
-        return "the inputs of this batch are not finite, so look at the data; every weight is"
     order, now = _backward(model, loss)
     if gradients or weights:
         return _of_the_step(_sorted(gradients, order), _sorted(weights, order))

@@ -51,6 +51,23 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
             accelerator.set_rng_state(device_state, *which)
 
 
+@contextmanager
+def generators_kept(*data: object) -> Iterator[None]:
+    """Restore at the end the generators that DataLoaders and samplers draw from: all trainings find them alike."""
+    import torch
+
+    holders = [
+        part for one in data for part in (one, getattr(one, "sampler", None), getattr(one, "batch_sampler", None))
+    ]
+    drawn = {id(each): each for each in (getattr(holder, "generator", None) for holder in holders)}
+    states = [(each, each.get_state()) for each in drawn.values() if isinstance(each, torch.Generator)]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
+
+
 def check_seeds(seeds: object, first: int) -> list[int]:
     """The seeds of several trainings: a count gives `first`, `first + 1`, ...; else a sequence of distinct seeds.
 

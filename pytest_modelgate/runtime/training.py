@@ -19,7 +19,7 @@ from pytest_modelgate.runtime.losses import read_loss
 from pytest_modelgate.runtime.measuring import check_metrics
 from pytest_modelgate.runtime.modules import TrainedModel, make_module
 from pytest_modelgate.runtime.recipe import Recipe
-from pytest_modelgate.runtime.seeds import check_seed, check_seeds, seeded
+from pytest_modelgate.runtime.seeds import check_seed, check_seeds, generators_kept, seeded
 from pytest_modelgate.runtime.weighing import weigh
 
 if TYPE_CHECKING:
@@ -238,27 +238,23 @@ class _Training:
     progress: Progress | None
 
     def arguments(self) -> dict[str, Any]:
-        """What decides the result beside factory, loss, seed, device and threads: arguments, and torch's settings."""
-        import torch
-
+        """The arguments that decide the result beside factory, loss, seed, device and threads."""
         return {
             "train_data": self.train_data,
             "validation_data": self.validation_data,
             "batch_size": self.batch_size,
             "fit": self.fit,
             **{one.name: getattr(self.recipe, one.name) for one in fields(self.recipe)},
-            "torch_settings": {
-                "default_dtype": str(torch.get_default_dtype()),
-                "float32_matmul_precision": torch.get_float32_matmul_precision(),
-                "deterministic_debug_mode": torch.get_deterministic_debug_mode(),
-                "default_device": str(torch.get_default_device()),
-                "autocast": torch.is_autocast_enabled(self.place.type),
-            },
         }
 
     def run(self, at_second_epoch: Callable[[], None] | None = None) -> TrainedModel:
         """Train, now."""
-        with seeded(self.seed, self.place), threads_pinned(self.threads), deterministic() as not_deterministic:
+        with (
+            seeded(self.seed, self.place),
+            generators_kept(self.train_data, self.validation_data),
+            threads_pinned(self.threads),
+            deterministic() as not_deterministic,
+        ):
             model = make_module(self.factory).to(self.place)
             history = History(
                 model=type(model).__name__, seed=self.seed, device=str(self.place), threads=self.threads

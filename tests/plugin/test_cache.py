@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 MODEL = '''
 """A small model."""
@@ -266,3 +269,46 @@ def test_refresh_is_an_act_and_no_setting(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "would act in every run" in result.stderr.str()
+
+
+def test_the_limit(project: Project) -> None:
+    """What was used least recently goes first, and the model stored last stays."""
+    assert project.states("--modelgate-cache-limit=1") == {"Net": "trained", "Other": "trained"}
+    assert project.states() == {"Net": "trained", "Other": "cached"}
+
+
+def test_waiting_is_told(project: Project) -> None:
+    """While another process has the lock of a model; after it has gone without storing any, this one trains."""
+    project.run()
+    folder = project.pytester.path / ".modelgate-cache"
+    locks = [FileLock(path, thread_local=False) for path in folder.glob("?*.lock")]
+    for path in filter(Path.is_dir, folder.iterdir()):
+        shutil.rmtree(path)
+    for lock in locks:
+        lock.acquire()
+    done = threading.Timer(0.5, lambda: [lock.release() for lock in locks])
+    done.start()
+    try:
+        assert project.states() == {"Net": "trained", "Other": "trained"}
+    finally:
+        done.join()
+    project.result.stdout.fnmatch_lines("waiting for another process that trains project_model.Net")
+
+
+def test_a_verdict_names_each_stored_model_that_it_rests_on(project: Project) -> None:
+    project.edit(
+        "test_it.py",
+        "def test_other(",
+        "def test_seeds(train_models):\n"
+        "    from pytest_modelgate import LossDecreases, assert_over_seeds\n"
+        "    models = train_models(Net, (INPUTS, TARGETS), fit=make_fit(0.1), device='cpu', seeds=3)\n"
+        "    assert_over_seeds(models, LossDecreases(), claim='worst')\n\n\n"
+        "def test_other(",
+    )
+    project.edit("config.txt", "3", "8")
+    project.run("-k", "seeds")
+    project.run("-k", "seeds")
+    (verdict,) = project.report["verdicts"]
+    stored = {row["training"]["key"] for row in project.report["histories"]}
+    assert len(stored) == 3
+    assert {each["key"] for each in verdict["cached"]} == stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -96,6 +97,9 @@ def test_a_verdict_rests_on_its_history(pytester: pytest.Pytester) -> None:
     assert page.count('class="kept"') == 2, "a line in each chart of the run of which an epoch was kept: loss, recall"
     assert "the weights of epoch 30 were kept" in page
     assert "Memorising: memorising" in page
+    for name in ("report.html", "report.md"):
+        text = (pytester.path / "modelgate-report" / name).read_text("utf-8")
+        assert re.search(r"gap share, required (<=|&#?\w+;=) 0\.5", text), name
 
 
 def test_two_workers_give_the_same(pytester: pytest.Pytester) -> None:
@@ -127,3 +131,20 @@ def test_a_history_is_no_look_at_test_data(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
     assert pytester.runpytest_inprocess().ret == 0
     assert not (pytester.path / ".pytest_cache/v/modelgate").exists()
+
+
+def test_all_histories_behind_a_verdict_are_recorded(pytester: pytest.Pytester) -> None:
+    """Those too that no fixture made."""
+    pytester.makepyfile(
+        CURVES
+        + """
+
+def test_seeds():
+    from pytest_modelgate import LossDecreases, assert_over_seeds
+
+    third = History.from_summary(healthy().summary() | {"model": "Third"})
+    assert_over_seeds([healthy(), memorising(), third], LossDecreases(), claim="worst")
+"""
+    )
+    report = report_of(pytester)
+    assert {row["model"] for row in report["histories"]} == {"Healthy", "Memorising", "Third"}

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
+
+from pytest_modelgate import History
+from pytest_modelgate.plugin import progress
 
 TESTS = """
 import pytest
@@ -121,3 +126,90 @@ def test_a_training_that_fails_ends_its_line(project: pytest.Pytester) -> None:
     result.assert_outcomes(failed=1)
     (shown,) = [number for number, line in enumerate(result.outlines) if line.startswith("Linear")]
     assert result.outlines[shown + 1].startswith("test_a_training_that_fails_ends_its_line.py F")
+
+
+class Terminal:
+    """Stands for pytest's reporter and its capturing, 60 columns wide, after the dots of a file."""
+
+    def __init__(self, *, isatty: bool) -> None:
+        self.isatty, self.fullwidth, self.startpath = isatty, 60, Path("/here")
+        self.currentfspath: Path | None = Path("/here/test_it.py")
+        self._tw, self.global_and_fixture_disabled = self, nullcontext
+        self.written: list[str] = []
+
+    def write(self, text: str, flush: bool) -> None:
+        self.written += [text] if text else []
+
+    def ensure_newline(self) -> None:
+        if self.currentfspath is not None:
+            self.write("\n", flush=True)
+        self.currentfspath = None
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, isatty: bool, *seconds: float) -> list[str]:
+    """What is written of a training of 100 epochs that end at these seconds."""
+    history = History(model="Net", seed=3)
+    terminal = Terminal(isatty=isatty)
+    line = progress.Progress(terminal, terminal)
+    for epoch, second in enumerate((0.0, *seconds)):
+        monkeypatch.setattr(progress.time, "monotonic", lambda second=second: 1000 + second)
+        history.log(epoch=epoch, train_loss=1 / (1 + epoch))
+        line(history, epoch, 100)
+    line.close()
+    return terminal.written
+
+
+def test_a_plain_line_each_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = shown(monkeypatch, False, 1.9, 2.1, 31.9, 32.2, 60.0, 62.3)
+    assert written == [
+        "\n",
+        "Net, seed 3: epoch 2 of 100, train_loss 0.333 (2 s, about 103 s left)\n",
+        "Net, seed 3: epoch 4 of 100, train_loss 0.200 (32 s, about 773 s left)\n",
+        "Net, seed 3: epoch 6 of 100, train_loss 0.143 (62 s, about 976 s left)\n",
+        "test_it.py ",
+    ]
+
+
+def test_one_line_ten_times_a_second_that_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = shown(monkeypatch, True, 3.0, 3.05, 3.2)
+    assert written == [
+        "\n",
+        "\rNet, seed 3: epoch 1 of 100, train_loss 0.500 (3 s, about 2",
+        "\rNet, seed 3: epoch 3 of 100, train_loss 0.250 (3 s, about 1",
+        "\r" + " " * 59 + "\r" + "test_it.py ",
+    ]
+
+
+def test_pytests_own_line_goes_on_after_a_sentence() -> None:
+    terminal = Terminal(isatty=False)
+    line = progress.Progress(terminal, terminal)
+    line.tell("waiting for another process that trains Net")
+    line.tell("still waiting")
+    line.close()
+    line.close()
+    assert terminal.written == ["\n", "waiting for another process that trains Net\n", "still waiting\n", "test_it.py "]
+    assert terminal.currentfspath == Path("/here/test_it.py")
+
+
+def test_a_shorter_line_leaves_nothing_of_a_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(isatty=True)
+    line = progress.Progress(terminal, terminal)
+    history = History(model="N")
+    for second, loss in ((0.0, 1.0), (3.0, 12345.0), (6.0, 0.5)):
+        monkeypatch.setattr(progress.time, "monotonic", lambda second=second: 1000 + second)
+        history.log(train_loss=loss)
+        line(history, len(history), None)
+    longer, shorter = terminal.written[1:]
+    assert shorter.rstrip() == "\rN: epoch 3, train_loss 0.500 (6 s)"
+    assert len(shorter) == len(longer)
+
+
+def test_before_the_first_epoch_no_time_is_left_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run.progress(0, 10)` while data are read."""
+    terminal = Terminal(isatty=False)
+    line = progress.Progress(terminal, terminal)
+    history = History()
+    for second in (0.0, 3.0):
+        monkeypatch.setattr(progress.time, "monotonic", lambda second=second: 1000 + second)
+        line(history, 0, 10)
+    assert terminal.written == ["\n", "training: epoch 0 of 10 (3 s)\n"]

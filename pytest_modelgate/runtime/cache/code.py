@@ -46,7 +46,7 @@ class Facts:
         globals: names looked up in the module, each with the attributes asked of it: `a.b.c` is ("a", "b", "c").
         free: the same for the variables of enclosing functions.
         imports: what it imports when it runs.
-        attributes: the attributes that it asks of anything.
+        attributes: the attributes that it asks of anything, and texts that may be names of such (`getattr(x, "name")`).
         codes: itself and all code objects nested in it.
     """
 
@@ -111,6 +111,7 @@ def _read(code: CodeType, found: _Found, aliases: dict[str, Import], free: froze
     aliases = aliases | _aliases(instructions, found)
     found.codes.append(code)
     found.attributes.update(each.argval for each in instructions if each.opname in _ATTRIBUTES)
+    found.attributes.update(each for each in code.co_consts if isinstance(each, str) and each.isidentifier())
     _look_ups(instructions, found, aliases, free, cells=frozenset(code.co_cellvars + code.co_freevars))
     offsets = [instruction.offset for instruction in instructions]
     content = blake2b(digest_size=16)

@@ -308,6 +308,15 @@ def _held(value: Any) -> dict[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
+def has_settings(value: Any) -> bool:
+    """Whether an object that an installed module has under a name may hold what the user's code set.
+
+    Those of torch and numpy stand among the surroundings.
+    """
+    top = type(value).__module__.partition(".")[0]
+    return top not in sys.stdlib_module_names and top not in ("torch", "numpy") and bool(_held(value))
+
+
 def _slots(kind: type) -> list[tuple[str, Any]]:
     return [
         (name, each)

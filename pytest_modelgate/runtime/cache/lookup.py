@@ -157,7 +157,7 @@ class Cache:
         except NotStorable as error:
             return self._refused(trained, asked, key, str(error)), None
         origin = _origin("trained", key=key, changed=changed)
-        record = {
+        record: dict[str, Any] = {
             "run": self.run,
             "trained_at": _now(),
             "duration": duration,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.runtime.cache import surroundings
 from pytest_modelgate.runtime.cache.code import Chain, Import
+from pytest_modelgate.runtime.cache.containers import has_settings
 from pytest_modelgate.runtime.cache.installed import OWN_PLACES, is_installed
 from pytest_modelgate.runtime.cache.patches import is_the_users
 from pytest_modelgate.runtime.cache.places import place
@@ -74,9 +75,10 @@ def follow(walk: Walk, module: types.ModuleType, chain: Chain) -> None:
     name, *rest = chain
     space = vars(module)
     if name not in space and not is_installed(module):
-        _load_into(walk, module, name)
-    if name not in space and "__getattr__" in space and not is_installed(module):
-        walk.value(space["__getattr__"])
+        if "__getattr__" in space:
+            walk.value(space["__getattr__"])  # and it is what finds the name, or imports it
+        else:
+            _load_into(walk, module, name)
     if name not in space and is_installed(module):
         walk.named(module.__name__, name)  # made when it is asked for
         return
@@ -93,6 +95,8 @@ def follow(walk: Walk, module: types.ModuleType, chain: Chain) -> None:
             walk.at(f"'s {module.__name__}.{name}", value)
         else:
             walk.named(module.__name__, name)
+            if has_settings(value):
+                walk.at(f"'s {module.__name__}.{name}", value)
     else:
         _found(walk, space, name, value)
 
@@ -134,7 +138,9 @@ def _installed_import(walk: Walk, module: types.ModuleType, chain: Chain) -> Non
         if not isinstance(value, types.ModuleType) or name not in vars(value):
             return
         value = vars(value)[name]
-    if not isinstance(value, types.ModuleType) and (_is_plain(value) or is_the_users(value)):
+    if isinstance(value, types.ModuleType):
+        return
+    if _is_plain(value) or is_the_users(value) or has_settings(value):
         walk.value(value)
 
 

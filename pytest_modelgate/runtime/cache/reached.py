@@ -36,6 +36,7 @@ _NOT_OF_A_CLASS = frozenset(
         "_value2member_map_",  # of an Enum: its members again, and combinations of flags as they come up
     }
 )
+_OF_DISPATCHING = ("dispatch_cache", "cache_token", "_clear_cache")  # which classes `singledispatch` met so far
 # By these, code finds what no name in it tells.
 _CANNOT_BE_FOLLOWED = {
     "builtins.__import__": "imports modules by names that are known only when it runs (__import__)",
@@ -46,12 +47,16 @@ _CANNOT_BE_FOLLOWED = {
     "inspect.stack": "looks into the frames of its callers (inspect.stack)",
     "gc.get_objects": "looks for objects in the whole process (gc.get_objects)",
     "typing.get_type_hints": "reads type hints (typing.get_type_hints), which are not part of the fingerprint",
+    "inspect.getsource": "reads source code (inspect.getsource), which is not part of the fingerprint",
+    "inspect.getsourcelines": "reads source code (inspect.getsourcelines), which is not part of the fingerprint",
+    "inspect.getdoc": "reads docstrings (inspect.getdoc), which are not part of the fingerprint",
     "inspect.get_annotations": "reads type hints (inspect.get_annotations), which are not part of the fingerprint",
 }
 _TELLS_MORE = {
     "__subclasses__": "looks for subclasses (__subclasses__), which may be anywhere",
     "__doc__": "reads docstrings (__doc__), which are not part of the fingerprint",
     "__annotations__": "reads type hints (__annotations__), which are not part of the fingerprint",
+    "co_firstlineno": "reads line numbers (co_firstlineno), which are not part of the fingerprint",
     "f_back": "looks into the frames of its callers (f_back)",
 }
 
@@ -121,15 +126,18 @@ def _function(walk: Walk, function: types.FunctionType) -> None:
         made = getattr(code, "co_qualname", code.co_name)
         walk.write("made by", f"{function.__globals__.get('__name__')}.{made}")
         walk.versions.update(surroundings.version_at(code.co_filename))
-        _held(walk, function, skip=("dispatch_cache", "cache_token") if made.startswith("singledispatch") else ())
+        _held(walk, function, skip=_OF_DISPATCHING if made.startswith("singledispatch") else ())
 
 
 def _own_function(walk: Walk, function: types.FunctionType, name: str) -> None:
     facts = read_code(function.__code__)
     walk.codes.update(facts.codes)
     walk.write("function", facts.digest)
+    walk.write("called", function.__name__)
     for attribute in sorted(facts.attributes & _TELLS_MORE.keys()):
         walk.cannot(_TELLS_MORE[attribute])
+    if facts.attributes & {"__qualname__", "__module__"} and place(function.__code__.co_filename) == "first party":
+        walk.labels_count = True
     chains: dict[str, list[Chain]] = {}
     for variable, *rest in facts.free:
         chains.setdefault(variable, []).append(tuple(rest))
@@ -167,7 +175,7 @@ def _held(
         else:
             walk.at(f"'s variable {variable}", held)
     for name in sorted(vars(function)):
-        if name not in ("pytestmark", "__doc__"):
+        if name not in ("pytestmark", "__doc__", *skip):
             walk.write("attribute", name)
             walk.at(f".{name}", vars(function)[name])
     walk.write("end")

@@ -128,6 +128,7 @@ class Walk:
         self.reasons: list[str] = []
         self.versions: dict[str, str] = {}
         self.tops: set[str] = set(ALWAYS)
+        self.labels_count = False  # whether code asks where functions and classes are defined, as their labels say
         self.open_sets = open_sets
         self.path: list[str] = []
         self._labels: dict[str, int] = {}
@@ -175,8 +176,11 @@ class Walk:
         self.path.pop()
 
     def instance(self, value: Any) -> None:
-        """Write an object by its class and state, or by name if an installed module has it under one."""
-        if self.by_name(value) or self.seen(value):
+        """Write an object by its class and state, or by name if an installed module has it under one.
+
+        Of settings, such as the flags of a package, both.
+        """
+        if (self.by_name(value) and not containers.has_settings(value)) or self.seen(value):
             return
         self.write("instance")
         self.value(type(value))
@@ -285,7 +289,8 @@ class Walk:
                 fill()
 
     def digest(self) -> bytes:
-        return blake2b(b"".join(part.full() for part in self.parts), digest_size=32).digest()
+        labels = tuple(part.label for part in self.parts) if self.labels_count else ()
+        return blake2b(b"".join(part.full() for part in self.parts) + encode(labels), digest_size=32).digest()
 
     def digest_alone(self, value: Any, open_sets: tuple[int, ...]) -> bytes:
         """The digest of a value by itself, by which the members of sets are put in order."""

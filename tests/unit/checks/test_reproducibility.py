@@ -63,7 +63,7 @@ def test_a_generator_without_a_seed() -> None:
     verdict, _ = check(fit=fit)
     assert (verdict.outcome, verdict.passed) == (Outcome.FAIL, False)
     assert (verdict.hits, verdict.support) == (9, 10)
-    assert "differ in 1 of 9 tensors and 1 curves: first in head.weight, by up to" in verdict.explanation
+    assert "differ in 1 of 9 tensors and 0 of 1 curve: first in head.weight, by up to" in verdict.explanation
     assert "epoch" not in verdict.explanation
     assert "run.seed" in verdict.notes[-1]
 
@@ -78,7 +78,8 @@ def test_a_counter_that_outlives_the_training() -> None:
     verdict, _ = check(fit=fit)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.explanation == (
-        "FAIL: two trainings with seed 0 differ in 1 of 9 tensors and 1 curves; the histories differ from epoch 2 on"
+        "FAIL: two trainings with seed 0 differ in 0 of 9 tensors and 1 of 1 curve; "
+        "the histories differ from epoch 2 on"
     )
 
 

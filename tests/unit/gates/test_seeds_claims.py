@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -155,6 +156,27 @@ class TestShare:
         )
         assert gate.check([*good[:2], never, never]).outcome is Outcome.UNDEFINED
         assert not gate.check([*good[:2], never, never]).passed
+
+    def test_a_loss_that_is_not_finite_is_the_worst(self) -> None:
+        """Where lower is better, no number is small enough for it."""
+
+        class Shift(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x + self.by
+
+        def root(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return (outputs - targets).sqrt()
+
+        def trained(by: float) -> mg.Evaluation:
+            shift = Shift()
+            shift.by = by
+            inputs = torch.linspace(0, 0.1, 50)
+            return mg.evaluate(shift, (inputs, torch.zeros(50)), loss=root, outputs="values", device="cpu")
+
+        gate = OverSeeds(Gate("loss", at_most=1.5, if_unsure="warn"), claim="share", share=0.75)
+        verdict = gate.check([trained(by) for by in (1.0, 1.2, 1.4, -9.0)])
+        assert verdict.estimate == trained(1.4).metric("loss")
+        assert "3 of 4 seeds stay within 1.500" in verdict.explanation
 
     def test_all_of_them_is_the_worst(self) -> None:
         for hits in ((390, 390, 370), (390, 390, 369), (390, 390, 330), (390, 380, 340)):

@@ -175,3 +175,14 @@ def test_stored_models_of_a_verdict(make: SimpleNamespace) -> None:
     assert facts.cached(make.verdict()) == ""
     assert facts.cached(make.verdict() | {"cached": [one, one]}) == "cached model ab, trained 2026-11-20 08:10:00 UTC"
     assert facts.cached(make.verdict() | {"cached": [one, other]}).endswith("UTC and 1 more")
+
+
+def test_what_was_measured_and_its_limit(make: SimpleNamespace) -> None:
+    """Of a gate on a history the text names neither; of every other gate it has the bar, or there are bounds."""
+
+    def rule(gate: str, **changes: object) -> str:
+        return facts.rule(make.verdict() | {"gate": gate, "metric": "loss_rise", "lower": None, "bar": 0.2} | changes)
+
+    assert rule("loss_decreases", direction="at_most") == "loss rise, required <= 0.200"
+    assert rule("loss_decreases", direction="above") == "loss rise, required > 0.200"
+    assert rule("loss_decreases", bar=None) == rule("loss_decreases", lower=0.1) == rule("recall >= 0.9") == ""

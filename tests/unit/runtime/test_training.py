@@ -98,6 +98,29 @@ def test_a_shuffled_loader_repeats_too() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_loaders_own_generator_is_restored(sampled: bool) -> None:
+    """So the next training with the same loader is the same, and a stored model stands for it."""
+    data, generator = TensorDataset(X, Y), torch.Generator().manual_seed(3)
+    loader = DataLoader(
+        data,
+        batch_size=50,
+        **(
+            {"sampler": torch.utils.data.RandomSampler(data, generator=generator)}
+            if sampled
+            else {"shuffle": True, "generator": generator}
+        ),
+    )
+    before = generator.get_state()
+    one = train(loader)
+    assert torch.equal(generator.get_state(), before)
+    other = train(loader)
+    assert one.model.seen == other.model.seen
+    assert same_weights(one, other)
+    generator.manual_seed(4)
+    assert one.model.seen != train(loader).model.seen
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_random_state_is_restored(fails: bool) -> None:
     random.seed(1234)

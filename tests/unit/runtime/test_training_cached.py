@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from pytest_modelgate import TrainingError, train_model
+from pytest_modelgate.runtime.cache.lookup import Cache
 
 DATA = [(torch.ones(4, 2), torch.zeros(4, dtype=torch.long))]
 GIVEN_APART = {"factory", "loss", "seed", "device", "threads", "depends_on"}
@@ -44,7 +46,7 @@ def test_every_argument_is_told() -> None:
     """One that is added and not told would serve a stale model."""
     parameters = set(inspect.signature(train_model).parameters)
     asked = ask()
-    assert parameters == set(asked["arguments"]) - {"torch_settings"} | GIVEN_APART | DECIDES_NOTHING
+    assert parameters == set(asked["arguments"]) | GIVEN_APART | DECIDES_NOTHING
     assert set(asked) == GIVEN_APART | {"arguments", "loss_of"}
 
 
@@ -80,14 +82,18 @@ def test_the_loss_of_a_stored_model_has_the_class_weights() -> None:
     assert made.weight.dtype == torch.float64
 
 
-def test_torchs_own_settings_decide_too() -> None:
-    plain = ask()["arguments"]["torch_settings"]
-    torch.set_float32_matmul_precision("medium")
-    try:
-        assert ask()["arguments"]["torch_settings"] != plain
-    finally:
-        torch.set_float32_matmul_precision("highest")
-    assert ask()["arguments"]["torch_settings"] == plain
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="this torch has the older setting alone")
+def test_newer_settings_of_torch_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a project sets `torch.backends.cuda.matmul.fp32_precision`, torch refuses to tell the older setting."""
+
+    def refuse() -> str:
+        raise RuntimeError("you have used mix of the legacy and new APIs to set the matmul precision")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", refuse)
+    cache = Cache(tmp_path, root=tmp_path, run="1")
+    given: dict[str, Any] = {"loss": "cross_entropy", "optimizer": torch.optim.SGD, "epochs": 1, "device": "cpu"}
+    trained = train_model(lambda: nn.Linear(2, 2), DATA, cache=cache, **given)
+    assert trained.history.origin is not None
 
 
 def test_without_a_cache_nothing_is_said_of_one() -> None:

@@ -32,6 +32,19 @@ def mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 1))
 
 
+class Longer(nn.Module):
+    """What feeds the square root is itself fed: both of their gradients break, the latter's first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3, bias=False)
+        self.feeds = nn.Linear(3, 1, bias=False)
+        self.head = nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.feeds(self.first(x)).square().sqrt())
+
+
 class Root(nn.Module):
     """The square root has an infinite slope at 0: the loss is finite there, the gradient of what feeds it is not."""
 
@@ -96,6 +109,12 @@ def test_clipping_sees_the_gradient_itself() -> None:
         train(Root, BROKEN_THIRD, clip_norm=1.0)
 
 
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 1.0}], ids=["plain", "clipped"])
+def test_the_first_of_two_gradients(options: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match=r"the gradient of feeds\.weight broke first.* \(and 1 more\)"):
+        train(Longer, BROKEN_THIRD, **options)
+
+
 def test_a_break_in_the_very_last_step() -> None:
     """No later loss shows it, and the model would be NaN."""
     with pytest.raises(TrainingError, match=r"epoch 1, batch 3, with a loss of .*feeds\.weight broke first"):
@@ -121,10 +140,34 @@ def test_of_several_gradients_the_first_in_the_backward_pass_is_named() -> None:
         train(Deep, BROKEN_THIRD)
 
 
-def test_inputs_that_are_not_finite() -> None:
-    bad = [*BATCHES[:2], (X[20:30] / 0, Y[20:30])]
-    with pytest.raises(TrainingError, match=r"epoch 1, batch 3 .*the inputs of this batch are not finite"):
-        train(mlp, bad)
+@pytest.mark.parametrize("what", ["inputs", "targets", "inputs and targets"])
+def test_data_that_are_not_finite(what: str) -> None:
+    """No learning rate mends them, so none is spoken of."""
+    x, y = X[20:30].clone(), Y[20:30].clone()
+    for name, values in (("inputs", x), ("targets", y)):
+        values[4] = math.nan if name in what else 1.0
+    with pytest.raises(TrainingError, match=rf"epoch 1, batch 3 .*the {what} of this batch are not finite") as caught:
+        train(mlp, [*BATCHES[:2], (x, y)])
+    assert "every weight is. Look at the data; on_nonfinite=" in str(caught.value)
+    assert "gradient" not in str(caught.value)
+
+
+def test_data_after_a_model_that_broke() -> None:
+    """What broke first is told, not what is there last."""
+    with pytest.raises(TrainingError, match=r"batch 4 .*gradient of feeds\.weight broke first") as caught:
+        train(Root, [*BROKEN_THIRD[:3], (X[30:] * math.nan, Y[30:])])
+    assert "inputs" not in str(caught.value)
+
+
+def test_the_last_finite_loss_is_of_the_epoch_before() -> None:
+    """Where the first batch of an epoch breaks."""
+    losses = iter([2.5, 1.5, math.nan])
+
+    def own(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return outputs.sum() * 0 + next(losses)
+
+    with pytest.raises(TrainingError, match=r"is nan in epoch 3, batch 1 \(the last finite one was 1\.5\)"):
+        train(mlp, BATCHES[:1], loss=own)
 
 
 def test_a_loss_that_breaks_alone() -> None:
@@ -151,7 +194,8 @@ def test_a_forward_pass_that_breaks() -> None:
 def test_validation_that_is_not_finite() -> None:
     """Before anyone looks at the weights, which are fine."""
     with pytest.raises(
-        TrainingError, match="validation loss is nan after epoch 1: every weight is finite; look at the"
+        TrainingError,
+        match=r"the validation loss is nan after epoch 1: every weight is finite\. Look at the validation data; on_non",
     ):
         train(mlp, validation_data=[(X * math.nan, Y)])
 
@@ -181,6 +225,10 @@ class TestOnAnAccelerator:
         match = r"loss is nan in epoch 1, batch 4 \(the last.*gradient of feeds\.weight broke first, in batch 3\. Lower"
         with pytest.raises(TrainingError, match=match):
             train(Root, BROKEN_THIRD)
+
+    def test_the_first_of_two_gradients(self) -> None:
+        with pytest.raises(TrainingError, match=r"gradient of feeds\.weight broke first, in batch 3 \(and 1 more\)"):
+            train(Longer, BROKEN_THIRD)
 
     def test_the_learning_rate(self) -> None:
         epoch, batch, last = first_broken_by_hand(1.0)

@@ -184,7 +184,16 @@ def test_accumulated_equal_batches_are_what_is_usually_written() -> None:
     assert same(train(BATCHES[:3], accumulate=3), by_hand(steps))
 
 
-@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(weight=torch.tensor([0.1, 1, 9])), nn.CrossEntropyLoss()])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(weight=torch.tensor([0.1, 1, 9])),
+        nn.CrossEntropyLoss(weight=torch.tensor([0.1, 1, 9]), reduction="sum"),
+        nn.CrossEntropyLoss(reduction="sum"),
+        nn.CrossEntropyLoss(ignore_index=1),
+        nn.CrossEntropyLoss(),
+    ],
+)
 def test_both_losses_mean_the_same(loss: nn.Module) -> None:
     """With a model that does not move, the training loss over uneven batches is the validation loss of one."""
     still = train(

@@ -328,6 +328,8 @@ REACHED = [
     ("a keyword's name", "def fit(f): return f(aa=0)", "aa=0", "bb=0"),
     ("the order of keywords", "def fit(f, x, y): return f(a=x, b=y)", "a=x, b=y", "b=x, a=y"),
     ("a jump", "def fit(x):\n    while x:\n        if x > 3: break\n        x -= 1\n    return x", "break", "continue"),
+    ("a function's name", "KEPT = []\n@KEPT.append\ndef aa(): pass\ndef fit(): return KEPT[0].__name__", "def aa", "def bb"),
+    ("a class's place", "KEPT = []\n@KEPT.append\nclass A:\n    class C: pass\nC = KEPT[0].C\ndef fit(): return C.__qualname__", "class A", "class B"),
     ("an exception caught", "def fit(f):\n    try: f()\n    except KeyError: pass", "KeyError", "ValueError"),
 ]  # fmt: skip
 
@@ -364,6 +366,9 @@ REASONS = [
     ("class A: pass\ndef fit(): return A.__subclasses__()", "looks for subclasses"),
     ("import inspect\ndef fit(): return inspect.stack()", "looks into the frames of its callers"),
     ("def fit(): return fit.__doc__", "reads docstrings"),
+    ("def fit(): return getattr(fit, '__doc__')", "reads docstrings"),
+    ("def fit(): return fit.__code__.co_firstlineno", "reads line numbers"),
+    ("import inspect\ndef fit(): return inspect.getsource(fit)", "reads source code"),
     ("ROWS = (i for i in range(3))\ndef fit(): return ROWS", "train.ROWS is a generator, which can be read only once"),
     ("def outer(rows):\n    return lambda: rows\nfit = outer(iter([]))", "'s variable rows is an iterator"),
 ]
