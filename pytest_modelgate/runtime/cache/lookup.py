@@ -240,8 +240,14 @@ class Cache:
         return self._tell(trained, asked, reason)
 
     def _tell(self, trained: TrainedModel, asked: _Asked, reason: str) -> TrainedModel:
-        sentence = f"{asked.name} is not cached: {reason}"
-        if self._say is not None and sentence not in self._said:
+        model = type(trained.model).__name__
+        sentence = (
+            f"{model} ({asked.name}) is not cached: {reason}"
+            if "<" in asked.name
+            else f"{asked.name} is not cached: {reason}"
+        )
+        told = sentence in self._said or reason == self._unwritable  # of which a warning told
+        if self._say is not None and not told:
             self._said.add(sentence)
             self._say(sentence)
         return _with_origin(trained, "not cached", reason)

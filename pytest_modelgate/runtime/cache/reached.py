@@ -124,9 +124,10 @@ def _function(walk: Walk, function: types.FunctionType) -> None:
     elif not walk.seen(function):
         # Made by installed code, such as the wrapper that a decorator returns: what it was made of tells.
         made = getattr(code, "co_qualname", code.co_name)
-        walk.write("made by", f"{function.__globals__.get('__name__')}.{made}")
+        maker = function.__globals__.get("__name__")
+        walk.write("made by", f"{maker}.{made}")
         walk.versions.update(surroundings.version_at(code.co_filename))
-        _held(walk, function, skip=_OF_DISPATCHING if made.startswith("singledispatch") else ())
+        _held(walk, function, skip=_OF_DISPATCHING if maker == "functools" else ())
 
 
 def _own_function(walk: Walk, function: types.FunctionType, name: str) -> None:

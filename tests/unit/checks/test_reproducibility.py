@@ -84,9 +84,17 @@ def test_a_counter_that_outlives_the_training() -> None:
 
 
 def test_a_loader_with_a_generator_of_its_own() -> None:
+    """Each training finds it in the same state; one that nobody restores, the check finds."""
     loader = DataLoader(TensorDataset(X, Y), 16, shuffle=True, generator=torch.Generator().manual_seed(0))
-    assert not check(data=loader)[0].passed
+    assert check(data=loader)[0].passed
+    hidden = torch.Generator().manual_seed(0)
+    assert not check(data=DataLoader(TensorDataset(X, Y), 16, collate_fn=lambda rows: noisy(rows, hidden)))[0].passed
     assert check(data=DataLoader(TensorDataset(X, Y), 16, shuffle=True))[0].passed
+
+
+def noisy(rows: list[tuple[torch.Tensor, torch.Tensor]], generator: torch.Generator) -> tuple[Any, Any]:
+    inputs = torch.stack([x for x, _ in rows])
+    return inputs + torch.randn(inputs.shape, generator=generator), torch.stack([y for _, y in rows])
 
 
 def test_one_module_trained_twice() -> None:
