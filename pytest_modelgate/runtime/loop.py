@@ -118,7 +118,10 @@ class Loop:
 
     def _train(self, epoch: int) -> float:
         """The mean training loss of one epoch, as the weights moved."""
+        import torch
+
         model, place, optimizer, scaler = self.model, self.place, self.optimizer, self.scaler
+        on_cpu = place.type == "cpu"
         model.train()
         losses: list[Any] = []
         weights: list[float] = []
@@ -126,7 +129,8 @@ class Loop:
         plain_step = self.recipe.clip_norm is None and scaler is None and self.schedule is None
         for inputs, targets, weight, share, begins, ends in self._batches():
             if self.autocast is None:
-                outputs = call(model, move(inputs, place))
+                plain = on_cpu and isinstance(inputs, torch.Tensor)  # the shortest way, in which small models are most
+                outputs = model(inputs) if plain else call(model, move(inputs, place))
                 loss = self._loss(outputs, targets)
             else:
                 with self.autocast():
@@ -182,8 +186,10 @@ class Loop:
     def _loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         if self.autocast is not None and self.loss.kind is not None and outputs.element_size() == 2:
             outputs = outputs.float()  # as autocast does for torch's losses; targets must not lose their digits either
+        if not self.losses_at_once:
+            targets = targets.to(self.place, non_blocking=True)
         try:
-            loss = self.loss.function(outputs, self.loss.cast(outputs, targets.to(self.place, non_blocking=True)))
+            loss = self.loss.function(outputs, self.loss.cast(outputs, targets))
         except (IndexError, RuntimeError, ValueError) as error:
             if self.loss.kind is None:
                 raise  # the user's own loss: its own traceback says more

@@ -188,8 +188,8 @@ def test_what_k_and_n_do_not_change(project: Project) -> None:
     processes = {row["model"]: {epoch["process"] for epoch in row["epochs"]} for row in project.report["histories"]}
     assert all(len(pids) == 1 for pids in processes.values())
     assert len(project.report["histories"]) == 2
-    again = project.run("-k", "net")
-    assert (again["Net"]["state"], again["Net"]["key"]) == ("cached", trainings["Net"]["key"])
+    again = project.run("-k", "net", apart=True)
+    assert (again["Net"]["state"], again["Net"]["key"]) == ("cached", trainings["Net"]["key"]), again["Net"]["changed"]
 
 
 def test_off_and_refresh(project: Project) -> None:
