@@ -54,7 +54,7 @@ def walk_global(walk: Walk, function: types.FunctionType, chain: Chain) -> None:
         else:
             _found(walk, space, name, value)
         return
-    known = function.__builtins__  # type: ignore[attr-defined]  # a dict, as functions have it
+    known = function.__builtins__  # a dict, as functions have it
     if name not in known:
         walk.write("missing")
         return
