@@ -160,3 +160,16 @@ def test_a_dict_that_answers_attributes() -> None:
 
     one, other = (of(value=Config(rate=rate, deep=Config(a=1))) for rate in (0.1, 0.2))
     assert one.digest != other.digest
+
+
+def test_other_code_in_a_function_of_torch_after_a_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function is the same object: only its code tells."""
+
+    def ones_instead(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.fill_(1.0)
+
+    before = of(value=1)
+    monkeypatch.setattr(nn.init.zeros_, "__code__", ones_instead.__code__)
+    assert of(value=1).digest != before.digest
+    monkeypatch.undo()
+    assert of(value=1).digest == before.digest
