@@ -8,11 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_modelgate.evidence.audit import DataAudit
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
 
-    Evidence = Evaluation | History
+    Evidence = Evaluation | History | DataAudit
+    Again = Callable[..., Verdict]
 
 
 class Recorder(Protocol):
@@ -26,10 +30,11 @@ class Recorder(Protocol):
     def if_unsure(self) -> str:
         """The colour of `INCONCLUSIVE`: "estimate", "fail" or "warn"."""
 
-    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
+    def verdict(self, verdict: Verdict, *evidence: Evidence, again: Again | None = None) -> str | None:
         """Called once for each judgement, before a red one is raised; may give a warning for the caller.
 
-        `others` is the further evidence that it rests on, such as that of other seeds.
+        `evidence` is what it rests on, that of other seeds after the first; `again(*evidence)` settles the same gate on
+        other evidence.
         """
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -43,7 +48,7 @@ class _Nobody:
     confidence = 0.95
     if_unsure = "estimate"
 
-    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
+    def verdict(self, verdict: Verdict, *evidence: Evidence, again: Again | None = None) -> str | None:
         return None
 
     def evaluation(self, evaluation: Evaluation) -> None: ...

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.assertions.metrics import known
-from pytest_modelgate.assertions.settle import settled
+from pytest_modelgate.assertions.settle import Judged, settled
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.gates.generalization import GeneralizationGap
 from pytest_modelgate.gates.no_regression import NoRegression, fell
@@ -17,7 +17,6 @@ from pytest_modelgate.recording import listener
 
 if TYPE_CHECKING:
     from pytest_modelgate.assertions.metrics import Evidence
-    from pytest_modelgate.assertions.settle import Judged
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.curves import HistoryGate
@@ -66,7 +65,7 @@ def assert_no_regression(
             parameters=known(metric, parameters),
         )
         evaluation = as_evaluation(evidence)
-        return gate.check(evaluation, baseline), [evaluation]
+        return Judged(gate.check(evaluation, baseline), [evaluation], lambda other: gate.check(other, baseline))
 
     return settled(judged, fell)
 
@@ -94,7 +93,7 @@ def assert_over_seeds(
 
     def judged() -> Judged:
         judge, every = OverSeeds(gate, claim=claim, share=share), listed(evaluations)
-        return judge.check(every), every
+        return Judged(judge.check(every), every, lambda *others: judge.check(others))
 
     return settled(judged)
 
@@ -134,6 +133,7 @@ def assert_generalization_gap_at_most(
             if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
             parameters=known(metric, parameters),
         )
-        return gate.check(train_evaluation, test_evaluation), [test_evaluation, train_evaluation]
+        train, test = as_evaluation(train_evaluation), as_evaluation(test_evaluation)
+        return Judged(gate.check(train, test), [test, train], lambda test, train: gate.check(train, test))
 
     return settled(judged)

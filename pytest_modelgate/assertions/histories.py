@@ -6,7 +6,7 @@ __tracebackhide__ = True
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_modelgate.assertions.settle import settled
+from pytest_modelgate.assertions.settle import Judged, settled
 from pytest_modelgate.gates.histories import (
     Converged,
     LossDecreases,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from pytest_modelgate.assertions.settle import Judged
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.runtime.modules import TrainedModel
@@ -118,7 +117,7 @@ def assert_training_reproducible(factory: Callable[[], torch.nn.Module], train_d
         from pytest_modelgate.checks.reproducibility import check_training_reproducible
 
         verdict, history = check_training_reproducible(factory, train_data, **training)
-        return verdict, [history]
+        return Judged(verdict, [history])
 
     return settled(judged)
 
@@ -127,6 +126,6 @@ def _judged(make: Callable[..., _Judge], evidence: History | TrainedModel, if_un
     def judged() -> Judged:
         history = as_history(evidence)
         gate = make(if_unsure=listener().if_unsure if if_unsure is None else if_unsure)
-        return gate.check(history), [history]
+        return Judged(gate.check(history), [history])
 
     return settled(judged)

@@ -7,7 +7,7 @@ __tracebackhide__ = True
 import contextlib
 import sys
 import warnings
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import GateFailure, ModelgateError, ModelgateWarning
@@ -22,9 +22,22 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
 
-    Judged: TypeAlias = "tuple[Verdict, Sequence[recording.Evidence]]"
-
 PACKAGE = __name__.rpartition(".")[0]
+
+
+class Judged(NamedTuple):
+    """A verdict and what it rests on.
+
+    Attributes:
+        verdict: the verdict.
+        evidence: the evidence, that of other seeds or of the training data after the judged one.
+        again: `again(*evidence)` settles the same gate on other evidence; None where the verdict rests on none, or on
+            none that a model made.
+    """
+
+    verdict: Verdict
+    evidence: Sequence[recording.Evidence] = ()
+    again: Callable[..., Verdict] | None = None
 
 
 class _Judge(Protocol):
@@ -40,8 +53,8 @@ def settle(make: Callable[[], _Judge], evidence: Evaluation | ConfusionMatrix) -
     """
 
     def judged() -> Judged:
-        evaluation = as_evaluation(evidence)
-        return make().check(evaluation), [evaluation]
+        evaluation, gate = as_evaluation(evidence), make()
+        return Judged(gate.check(evaluation), [evaluation], gate.check)
 
     return settled(judged)
 
@@ -53,11 +66,11 @@ def _unproved(verdict: Verdict) -> bool:
 def settled(judged: Callable[[], Judged], doubtful: Callable[[Verdict], bool] = _unproved) -> Verdict:
     """Record, raise, warn: `judged` gives a verdict and the evidence that it rests on."""
     try:
-        verdict, evidence = judged()
+        verdict, evidence, again = judged()
     except ModelgateError as error:
         # Without the frames below, which are this package's: the traceback ends at the caller's line.
         raise error.with_traceback(None) from None
-    said = listener().verdict(verdict, *evidence)
+    said = listener().verdict(verdict, *evidence, again=again)
     if not verdict.passed:
         if said is not None:
             with contextlib.suppress(ModelgateWarning):  # an error by the user's filter: the red gate goes first

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import copy
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from pytest_modelgate.evidence.evaluation import Evaluation, Origin, Task
+from pytest_modelgate.evidence.evaluation import Evaluation, Task
 from pytest_modelgate.evidence.identity import Fingerprint, fingerprint_of_ids, hash_rows
+from pytest_modelgate.evidence.origin import Origin
 from pytest_modelgate.evidence.outputs import (
     LIKE_PROBABILITIES,
     check_log_probabilities,
@@ -21,9 +24,11 @@ from pytest_modelgate.evidence.outputs import (
     check_threshold,
     decide,
     log_softmax,
+    refuse_not_finite,
     within_unit,
 )
 from pytest_modelgate.evidence.rows import Rows
+from pytest_modelgate.evidence.thresholds import tuned
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
 from pytest_modelgate.metrics.arrays import as_floats, to_numpy, whole_numbers
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
@@ -93,6 +98,7 @@ class Collector:
         self.task: Any = task
         self.labels = None if labels is None else check_labels(labels)
         self.threshold = check_threshold(threshold)
+        self._chosen = threshold
         self.keep = keep
         self.n = 0
         self._counted = 0
@@ -112,6 +118,19 @@ class Collector:
         self._loss_weights: list[Any] = []
         self._fingerprint = Fingerprint()
         self._rows = Rows(keep=keep, ids=ids, groups=groups, weights=weights)
+        self.preds: list[NDArray[Any]] | None = None  # the decisions [n], part by part, where somebody wants them
+
+    def twin(self) -> Collector:
+        """An empty collector for another model's outputs on the same samples, which keeps its decisions.
+
+        To be called before anything is added. Ids, groups and weights are shared, ids by content left out. Logits
+        that look like probabilities are taken as they are: what these outputs are was told by the first model's.
+        """
+        twin = copy.copy(self)
+        twin._pending, twin._kept, twin._losses, twin._loss_weights = [], [], [], []
+        twin._fingerprint, twin._rows = Fingerprint(), self._rows.twin()
+        twin._like_probabilities, twin.preds = False, []
+        return twin
 
     @property
     def named_by_integers(self) -> bool:
@@ -166,7 +185,12 @@ class Collector:
         self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
         if self.keep != "counts":
             self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
+        self._decided(target, preds, ranks)
+
+    def _decided(self, target: NDArray[Any], preds: NDArray[Any], ranks: NDArray[Any] | None = None) -> None:
         self._rows.decided(target, preds, ranks)
+        if self.preds is not None:
+            self.preds.append(preds)
 
     def add_inputs(self, inputs: Any, target: NDArray[Any] | None) -> None:
         """What tells a batch's inputs from others; the target None where it is not at hand."""
@@ -210,7 +234,7 @@ class Collector:
                 raise EvidenceError(f"task='binary', but there are {matrix.num_classes} classes")
             self.task = self.task or ("binary" if matrix.num_classes == 2 else "multiclass")
             self._kept = []
-            self._rows.decided(
+            self._decided(
                 class_indices(target, matrix.labels, "target"),
                 class_indices(preds, matrix.labels, "preds"),
             )
@@ -227,7 +251,7 @@ class Collector:
         if self._kept:
             values, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
             scores = Scores(values, target)
-        return Evaluation(
+        found = Evaluation(
             task=self.task,
             n=self.n,
             outputs=self.outputs,
@@ -240,6 +264,8 @@ class Collector:
             fingerprint=self._data_fingerprint(samples),
             origin=Origin(model=self._model),
         )
+        tuning = tuned(self._chosen, found)
+        return found if tuning is None else replace(found, origin=replace(found.origin, tuned=tuning))
 
     def _weighed_loss(self, samples: Samples) -> MeanLoss | None:
         """The mean loss, in which samples count by their weights where they have some."""
@@ -321,7 +347,7 @@ class Collector:
         else:
             outputs = np.concatenate([o for o, _ in self._pending])
             if self.outputs == "values":
-                self._refuse_not_finite(outputs)
+                refuse_not_finite(outputs, self.outputs, self._counted)
                 self._rows.valued(outputs, np.concatenate([t for _, t in self._pending]))
             else:
                 target = np.concatenate([t for _, t in self._pending]).reshape(len(outputs))
@@ -329,22 +355,8 @@ class Collector:
         self._counted += len(outputs) if self.outputs != "labels" else 0
         self._pending, self._pending_samples = [], 0
 
-    def _refuse_not_finite(self, outputs: NDArray[Any]) -> None:
-        finite = np.isfinite(as_floats(outputs, self.outputs))
-        if finite.all():
-            return
-        bad = ~finite.reshape(len(outputs), -1).all(axis=1)
-        row = int(np.argmax(bad))
-        value = outputs[row].reshape(-1)[int(np.argmin(finite[row].reshape(-1)))]
-        others = int(np.count_nonzero(bad)) - 1
-        raise EvidenceError(
-            f"{self.outputs} must be finite, but sample {self._counted + row:,} has {value:g}"
-            + (f", and {others:,} more of {len(outputs):,} are not" if others else "")
-            + "; look at the training, or at the scale of the inputs"
-        )
-
     def _count(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
-        self._refuse_not_finite(outputs)
+        refuse_not_finite(outputs, self.outputs, self._counted)
         outputs = as_floats(outputs, self.outputs)
         if self._columns == 1:
             outputs = outputs.reshape(len(outputs))
@@ -363,7 +375,7 @@ class Collector:
             self._counts = self._counts + labels_to_counts(target, preds, 2)
             if self.keep != "counts":
                 self._kept.append((scores, target.astype(np.uint8)))
-            self._rows.decided(target.astype(np.uint8), preds)
+            self._decided(target.astype(np.uint8), preds)
         else:
             preds = logits_to_labels(outputs)
             self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
@@ -371,7 +383,7 @@ class Collector:
             if self.keep != "counts":
                 ranks = target_ranks(outputs, target)
                 self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
-            self._rows.decided(target, preds, ranks)
+            self._decided(target, preds, ranks)
             if self.keep == "scores":
                 comparable = log_softmax(outputs) if self.outputs == "logits" else outputs
                 self._kept.append((comparable, target.astype(np.int32)))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from pytest_modelgate.evidence.history import plain
+from pytest_modelgate.evidence.origin import Origin
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.metrics.computing import WEIGHTLESS
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
-from pytest_modelgate.metrics.counting import labels_to_counts
 from pytest_modelgate.metrics.forecasts import Forecasts
 from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.metrics.measurement import Bounds, Measurement
@@ -25,8 +22,9 @@ from pytest_modelgate.metrics.weighting import weighted_matrix
 from pytest_modelgate.statistics.interval import check_level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from pytest_modelgate.evidence.thresholds import Thresholds
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.metrics.metric import Metric
     from pytest_modelgate.statistics.interval import Interval
@@ -34,18 +32,6 @@ if TYPE_CHECKING:
 Task = Literal["binary", "multiclass", "regression"]
 Outputs = Literal["logits", "probabilities", "labels", "values", "counts"]
 _COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores", "samples")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where evidence came from: the model's name, and the steps by which it was derived from its evaluation.
-
-    `training` is the `History.origin` of a model that `train_model` gave.
-    """
-
-    model: str | None = None
-    steps: tuple[str, ...] = ()
-    training: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -126,14 +112,17 @@ class Evaluation:
     def from_confusion_matrix(cls, matrix: ConfusionMatrix) -> Evaluation:
         """The evidence that a confusion matrix alone holds."""
         task: Task = "binary" if matrix.num_classes == 2 else "multiclass"
-        return cls(task=task, n=matrix.n, outputs="counts", matrix=matrix)
+        origin = matrix.origin or Origin()
+        origin = Origin(derivation=origin.then(cls.from_confusion_matrix), tuned=origin.tuned)
+        return cls(task=task, n=matrix.n, outputs="counts", matrix=matrix, origin=origin)
 
     @property
     def confusion_matrix(self) -> ConfusionMatrix:
         """The counts, rows actual, columns predicted; an `EvidenceError` for regression, which has none."""
         if self.matrix is None:
             raise EvidenceError(f"a {self.task} evaluation has no confusion matrix; only its loss can be judged")
-        return self.matrix
+        origin = Origin(derivation=self.origin.then(_confusion_matrix), tuned=self.origin.tuned)
+        return self.matrix.with_origin(origin) if origin.derivation or origin.tuned else self.matrix
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -259,25 +248,34 @@ class Evaluation:
 
     def at_threshold(self, threshold: float) -> Evaluation:
         """The same samples, decided at another threshold: positive iff probability >= `threshold`."""
-        from pytest_modelgate.evidence.outputs import check_threshold, decide
+        from pytest_modelgate.evidence.thresholds import decided_at
 
-        if self.task != "binary" or self.outputs in ("labels", "counts"):
-            raise EvidenceError(f"at_threshold needs scores of two classes; these are {self.task} {self.outputs}")
-        if self.scores is None:
-            raise EvidenceError(self._not_kept("at_threshold", "scores"))
-        threshold = check_threshold(threshold)
-        positive = decide(self.scores.values, threshold, self.outputs)
-        counts = labels_to_counts(self.scores.target, positive.view(np.uint8), 2)
-        samples = self.samples
-        if samples is not None and samples.preds is not None:
-            samples = replace(samples, preds=positive.view(np.uint8))
-        return replace(
-            self,
-            samples=samples,
-            matrix=ConfusionMatrix(counts, self.labels),
-            threshold=threshold,
-            origin=replace(self.origin, steps=(*self.origin.steps, f"at_threshold({threshold!r})")),
-        )
+        return decided_at(self, threshold)
+
+    def thresholds(self, *, false_positive_cost: float = 1.0, false_negative_cost: float = 1.0) -> Thresholds:
+        """What recall, precision and mean cost each distinct threshold gives on these samples; of two classes.
+
+        Args:
+            false_positive_cost, false_negative_cost: what a wrong alarm and a miss cost, at least 0.
+
+        Raises:
+            EvidenceError: the scores of two classes were not kept, or no sample is positive.
+            BarError: a cost that is none.
+
+        >>> scores = {"target": [0, 0, 1, 1], "preds": [0.1, 0.4, 0.3, 0.8], "outputs": "probabilities"}
+        >>> print(Evaluation.from_predictions(**scores).thresholds(false_negative_cost=5))
+        of 4 samples 2 are 1
+        threshold  recall  precision    cost
+              0.3   1.000      0.667    0.25  lowest cost
+              0.8   0.500      1.000    1.25
+        """
+        from pytest_modelgate.evidence.thresholds import thresholds_of
+
+        return thresholds_of(self, false_positive_cost=false_positive_cost, false_negative_cost=false_negative_cost)
+
+    def best_threshold(self, *, recall_at_least: float | None = None, precision_at_least: float | None = None) -> float:
+        """The threshold that suits best on these samples; see `Thresholds.best_threshold`, `thresholds` has costs."""
+        return self.thresholds().best_threshold(recall_at_least=recall_at_least, precision_at_least=precision_at_least)
 
     def __add__(self, other: Evaluation) -> Evaluation:
         if not isinstance(other, Evaluation):
@@ -301,7 +299,7 @@ class Evaluation:
             fingerprint=None
             if self.fingerprint is None or other.fingerprint is None
             else (self.fingerprint + other.fingerprint) % 2**64,
-            origin=self.origin if self.origin == other.origin else Origin(steps=("merged",)),
+            origin=self.origin.plus(other.origin),
         )
 
     def _both_samples(self, other: Evaluation) -> Samples | None:
@@ -328,25 +326,9 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """What the report shows of it, as plain types: counts and means, not the single samples."""
-        counts = cells = None
-        if self.matrix is not None and self.matrix.num_classes <= 100:
-            counts = self.matrix.counts.tolist()
-        elif self.matrix is not None:
-            rows, columns = np.nonzero(self.matrix.counts)
-            cells = np.stack([rows, columns, self.matrix.counts[rows, columns]], axis=1).tolist()
-        mean = self.mean_loss.mean if self.mean_loss is not None else None
-        return {
-            "kind": "confusion_matrix" if self.outputs == "counts" else "evaluation",
-            "model": self.origin.model,
-            "task": self.task,
-            "n": self.n,
-            "labels": list(self.labels),
-            "counts": counts,
-            "cells": cells,
-            "loss": {"name": self.mean_loss.name, "mean": plain(mean)} if self.mean_loss and mean is not None else None,
-            "threshold": self.threshold,
-            "derivation": list(self.origin.steps),
-        }
+        from pytest_modelgate.evidence.summarising import summary
+
+        return summary(self)
 
     def to_json(self) -> str:
         """The whole evaluation as JSON text, kept samples included; `from_json` gives it back without loss."""
@@ -392,6 +374,10 @@ def as_evaluation(evidence: Evaluation | ConfusionMatrix) -> Evaluation:
         f"a gate judges an Evaluation or a ConfusionMatrix, not {type(evidence).__name__}; "
         "evaluate_model(model, data) gives one"
     )
+
+
+def _confusion_matrix(evaluation: Evaluation) -> ConfusionMatrix:
+    return evaluation.confusion_matrix
 
 
 def _both(mine: Any, theirs: Any) -> Any:

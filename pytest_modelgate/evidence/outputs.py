@@ -22,8 +22,13 @@ def decide(scores: NDArray[Any], threshold: float, outputs: str) -> NDArray[np.b
         return np.asarray(scores >= threshold)
     if threshold == 0.5:
         return np.asarray(scores >= 0)
+    return np.asarray(probability_of_logits(scores) >= threshold)
+
+
+def probability_of_logits(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The probability of the last of two classes, float64 [N]; far below 0 it is exactly 0."""
     with np.errstate(over="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))) >= threshold)
+        return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))))
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
@@ -88,3 +93,19 @@ def check_probabilities(outputs: NDArray[Any]) -> None:
         worst = int(np.argmax(np.abs(sums - 1)))
         if abs(sums[worst] - 1) > 1e-2:
             raise EvidenceError(f"the probabilities of a sample sum to {sums[worst]:.4g}, not 1; is the softmax there?")
+
+
+def refuse_not_finite(outputs: NDArray[Any], what: str, before: int) -> None:
+    """An `EvidenceError` that names the first sample, counted from `before`, with an output that is not finite."""
+    finite = np.isfinite(as_floats(outputs, what))
+    if finite.all():
+        return
+    bad = ~finite.reshape(len(outputs), -1).all(axis=1)
+    row = int(np.argmax(bad))
+    value = outputs[row].reshape(-1)[int(np.argmin(finite[row].reshape(-1)))]
+    others = int(np.count_nonzero(bad)) - 1
+    raise EvidenceError(
+        f"{what} must be finite, but sample {before + row:,} has {value:g}"
+        + (f", and {others:,} more of {len(outputs):,} are not" if others else "")
+        + "; look at the training, or at the scale of the inputs"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,12 @@ class Rows:
         self._wanted = keep != "counts"
         self._parts: dict[str, list[NDArray[Any]]] = {}
         self._forgotten: set[str] = set()
+
+    def twin(self) -> Rows:
+        """An empty copy for another model's outputs on the same samples: their ids, groups and weights are shared."""
+        twin = copy.copy(self)
+        twin._parts, twin._forgotten = {}, set()
+        return twin
 
     def keep(self, **columns: NDArray[Any] | None) -> None:
         """More entries of some columns; None is nothing."""

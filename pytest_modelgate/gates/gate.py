@@ -14,6 +14,7 @@ import numpy as np
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import BarError, MetricError, did_you_mean
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
+from pytest_modelgate.gates.tuning import flagged, proves, would_reach
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import (
     SIGNS,
@@ -139,7 +140,7 @@ class Gate:
             outcome, passed = Outcome.UNDEFINED, False
             explanation = f"{explanation.replace(explanation.partition(':')[0], str(outcome), 1)}, but {nothing}"
         lower, upper = (None, None) if bounds.interval is None else bounds.interval
-        return Verdict(
+        verdict = Verdict(
             gate=f"{measured(metric.name, label=label, average=self.average, parameters=shown)} "
             f"{SIGNS[self.direction]} {plain(self.bar)}",
             outcome=outcome,
@@ -161,6 +162,7 @@ class Gate:
             explanation=explanation,
             notes=tuple(self._notes(outcome, passed, evaluation, found, label, bounds)),
         )
+        return flagged(verdict, evaluation, proves(evaluation, metric, label)) if metric.needs == "counts" else verdict
 
     def _bounds(self, evaluation: Evaluation, metric: Metric, found: Measurement, label: Label | None) -> Bounds:
         """What the data allow; for `anytime` at every look."""
@@ -273,6 +275,8 @@ class Gate:
             seen = seen and (label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0)
             if metric.name != "accuracy" and self.direction == "at_least" and seen:
                 notes += hidden_by_accuracy(evaluation, self.bar)
+            if self.direction == "at_least" and (found.value is None or not self._meets(found.value)):
+                notes += would_reach(evaluation, metric, label, self.bar)
         return notes
 
 

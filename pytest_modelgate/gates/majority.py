@@ -12,6 +12,7 @@ import numpy as np
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.gates.gate import METHOD, check_bar, judge_interval, judge_proportion
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
+from pytest_modelgate.gates.tuning import flagged
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import allowed, hidden_by_accuracy, majority, number, plain
 from pytest_modelgate.metrics.bounds import collapsed, described_design, proportion_of_rows
@@ -82,7 +83,7 @@ class BeatsMajorityClass:
             lower = max(lower, share) if outcome is Outcome.PASS else min(lower, share)
             upper = min(upper, share) if outcome is Outcome.FAIL else max(upper, share)
             bounds = Interval(max(0.0, min(lower, accuracy)), min(1.0, max(upper, accuracy)))
-        return self._verdict(outcome, matrix, accuracy, share, sentence, notes, bounds, method)
+        return flagged(self._verdict(outcome, matrix, accuracy, share, sentence, notes, bounds, method), evaluation)
 
     def _by_pairs(self, matrix: ConfusionMatrix) -> tuple[Outcome, list[str], Interval]:
         """The word, why, and what the gain over the constant answer that is hardest to beat may truly be."""
@@ -232,7 +233,7 @@ class EveryClassRecall:
         if len(below) > 1:
             sentence += f"; {len(below)} classes are below: {_names(below)}"
         lower, upper = min(one.lower for one in lowest), min(one.upper for one in highest)
-        return self._verdict(
+        verdict = self._verdict(
             outcome,
             passed=passed,
             index=worst,
@@ -243,6 +244,7 @@ class EveryClassRecall:
             estimate=estimate,
             proved=[matrix.labels[index] for index in refuted] if len(below) > 1 else [],
         )
+        return flagged(verdict, evaluation)
 
     def _judge_counts(self, evaluation: Evaluation, confidence: float) -> tuple[list[Outcome], list[Interval]]:
         """Each class's recall, exactly."""

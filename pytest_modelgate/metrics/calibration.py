@@ -48,7 +48,49 @@ def calibration_error(
     >>> round(calibration_error([0.9] * 10, [True] * 5 + [False] * 5), 9)
     0.363623737
     """
+    return _error(_binned(probability, positive, bins, weights))
+
+
+class ReliabilityBin(NamedTuple):
+    """The samples whose stated probability lies in [lower, upper).
+
+    Attributes:
+        lower, upper: the ends of the bin.
+        n: how many samples.
+        mean: their mean stated probability.
+        share: the share of them in which the event happened.
+    """
+
+    lower: float
+    upper: float
+    n: int
+    mean: float
+    share: float
+
+
+def reliability(
+    probability: object, positive: object, *, bins: int = BINS, weights: object = None
+) -> tuple[float | None, list[ReliabilityBin]]:
+    """The calibration error, and the bins that it is made of as far as they hold samples.
+
+    Arguments and errors as in `calibration_error`; mean and share are weighted.
+
+    >>> error, bins = reliability([0.1, 0.1, 0.9, 0.9], [False, True, True, True], bins=2)
+    >>> [round(value, 6) for value in bins[1]]
+    [0.5, 1.0, 2, 0.9, 1.0]
+    """
     counted = _binned(probability, positive, bins, weights)
+    sizes: NDArray[Any] = counted.size
+    if weights is not None:
+        sizes = np.bincount(_bin_of(as_floats(probability).astype(np.float64), bins), minlength=bins)
+    rows = np.flatnonzero(counted.weight)
+    weight, hits, gaps = counted.weight[rows], counted.hits[rows], counted.gaps[rows]
+    columns = (rows / bins, (rows + 1) / bins, sizes[rows].astype(np.int64), (hits - gaps) / weight, hits / weight)
+    return _error(counted), [ReliabilityBin(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _error(counted: _Binned) -> float | None:
+    """See `calibration_error`."""
     some = counted.size > 1 + 1e-9
     if not some.any():
         return None

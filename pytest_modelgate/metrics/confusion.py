@@ -66,11 +66,20 @@ class ConfusionMatrix:
 
     counts: NDArray[np.int64]
     labels: tuple[Label, ...]
+    origin: Any
 
     def __init__(self, counts: object, labels: Iterable[Label] | None = None) -> None:
         table = _checked_counts(counts)
         object.__setattr__(self, "counts", table)
         object.__setattr__(self, "labels", check_labels(range(len(table)) if labels is None else labels, len(table)))
+        object.__setattr__(self, "origin", None)
+
+    def with_origin(self, origin: object) -> ConfusionMatrix:
+        """The same table, which knows what it was derived from; that takes no part in `==`, `repr` and JSON."""
+        table = object.__new__(ConfusionMatrix)
+        for name, value in (("counts", self.counts), ("labels", self.labels), ("origin", origin)):
+            object.__setattr__(table, name, value)
+        return table
 
     @classmethod
     def zeros(cls, labels: SupportsIndex | Iterable[Label]) -> ConfusionMatrix:

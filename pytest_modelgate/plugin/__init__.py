@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest import Config, Parser
 
     from pytest_modelgate.plugin.looks import Looks
+    from pytest_modelgate.plugin.mutating import Mutation
 
 __all__ = [
     "evaluate_model",
@@ -26,6 +27,8 @@ __all__ = [
     "train_model",
     "train_models",
 ]
+
+MUTATION: pytest.StashKey[Mutation] = pytest.StashKey()
 
 
 def pytest_addoption(parser: Parser) -> None:
@@ -39,7 +42,7 @@ def pytest_configure(config: Config) -> None:
     journal = None
     if worker is not None:
         journal = worker.get("modelgate_journal")
-    elif options.report and not config.option.collectonly:
+    elif (options.report or options.mutate) and not config.option.collectonly:
         from pytest_modelgate.plugin.reporting import Reporter
 
         reporter = Reporter(config, options)
@@ -50,6 +53,11 @@ def pytest_configure(config: Config) -> None:
         "modelgate(confidence=0.95, if_unsure='estimate'): how sure the gates of a test, a class or a file must be, "
         "and the colour of INCONCLUSIVE, where a gate does not say",
     )
+    mutation = None
+    if options.mutate and journal is not None:
+        from pytest_modelgate.plugin.mutating import Mutation
+
+        mutation = config.stash[MUTATION] = Mutation()
     recorder = Recorder(
         confidence=options.confidence,
         if_unsure=options.if_unsure,
@@ -57,6 +65,7 @@ def pytest_configure(config: Config) -> None:
         journal=journal,
         junit=bool(config.getoption("xmlpath", None)),
         looks=lambda: _looks(config),
+        mutation=mutation,
     )
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, "modelgate-recorder")
@@ -75,3 +84,6 @@ def pytest_unconfigure(config: Config) -> None:
     if recorder is not None:
         recording.remove(recorder)
         recorder.close()
+    mutation = config.stash.get(MUTATION, None)
+    if mutation is not None:
+        mutation.close()

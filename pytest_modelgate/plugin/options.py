@@ -23,6 +23,7 @@ _SETTINGS = (
     ("cache", "MODE", "trained models: auto (train only what changed), off, or refresh (train all anew)"),
     ("cache-dir", "DIR", "the folder of trained models, from the root directory of the run"),
     ("cache-limit", "SIZE", "how large the folder of trained models may grow, such as 500MB or 2GB"),
+    ("mutate-min", "SHARE", "the share of faults that the gates must notice under --modelgate-mutate, such as 0.8"),
 )
 Mode: TypeAlias = Literal["auto", "off", "refresh"]
 _MODES: tuple[Mode, ...] = ("auto", "off", "refresh")
@@ -43,6 +44,8 @@ class Options:
     cache: Mode = "auto"
     cache_dir: str = ".modelgate-cache"
     cache_limit: str = "2GB"
+    mutate: bool = False
+    mutate_min: float | None = None
 
     @classmethod
     def from_config(cls, config: Config) -> Options:
@@ -55,8 +58,10 @@ class Options:
         if report is None:
             report = config.getini("modelgate_report")
         text = {name: _setting(config, name) for name, _, _ in _SETTINGS}
-        if text == _DEFAULTS:
-            return cls(report=report)
+        asked_share = config.getoption("modelgate_mutate_min") is not None
+        mutate = bool(config.getoption("modelgate_mutate")) or asked_share
+        if text == _DEFAULTS and not asked_share:
+            return cls(report=report, mutate=mutate)
         from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
         from pytest_modelgate.runtime.devices import parse_device, resolve_device
         from pytest_modelgate.runtime.seeds import check_seed
@@ -77,12 +82,15 @@ class Options:
                 cache=_mode(text["cache"]),
                 cache_dir=text["cache-dir"],
                 cache_limit=text["cache-limit"] if parse_size(text["cache-limit"]) else "",
+                mutate=mutate,
+                mutate_min=_share(text["mutate-min"]) if text["mutate-min"] or asked_share else None,
             )
         except ModelgateError as error:
             raise pytest.UsageError(str(error)) from None
 
 
-_DEFAULTS = {name: str(getattr(Options(), name.replace("-", "_"))) for name, _, _ in _SETTINGS}
+_VALUES = {name: getattr(Options(), name.replace("-", "_")) for name, _, _ in _SETTINGS}
+_DEFAULTS = {name: "" if value is None else str(value) for name, value in _VALUES.items()}
 OPTIONS = pytest.StashKey[Options]()
 
 
@@ -96,10 +104,14 @@ def add_options(parser: Parser) -> None:
         help="print a summary of all gates and write report.json, report.md and report.html",
     )
     parser.addini("modelgate_report", "as --modelgate-report", type="bool", default=False)
+    group.addoption(
+        "--modelgate-mutate",
+        action="store_true",
+        help="evaluate faulted twins of each model as well, and report which faults the gates let through",
+    )
     for name, metavar, text in _SETTINGS:
-        group.addoption(
-            f"--modelgate-{name}", default=None, metavar=metavar, help=f"{text} (default: {_DEFAULTS[name]})"
-        )
+        default = f" (default: {_DEFAULTS[name]})" if _DEFAULTS[name] else ""
+        group.addoption(f"--modelgate-{name}", default=None, metavar=metavar, help=f"{text}{default}")
         parser.addini(f"modelgate_{name.replace('-', '_')}", f"as --modelgate-{name}", default=None)
 
 
@@ -116,6 +128,14 @@ def parse_size(text: str) -> int:
     if size < 1:
         raise ModelgateError(f"--modelgate-cache-limit: {text!r} is no size: give one such as 500MB or 2GB")
     return size
+
+
+def _share(text: str) -> float:
+    share = _number(text)
+    if isinstance(share, str) or not 0 < share <= 1:
+        meant = f"; was {share / 100:g} meant?" if not isinstance(share, str) and 1 < share <= 100 else ""
+        raise ModelgateError(f"--modelgate-mutate-min: {text!r} is no share: give a number above 0 and up to 1{meant}")
+    return float(share)
 
 
 def _mode(text: str) -> Mode:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.plugin.looks import Looks
-    from pytest_modelgate.recording import Evidence
+    from pytest_modelgate.plugin.mutating import Mutation
+    from pytest_modelgate.recording import Again, Evidence
 
 
 class Recorder:
@@ -33,6 +34,7 @@ class Recorder:
         journal: the folder of the journals, or None where no report was asked for.
         junit: whether a JUnit file is written.
         looks: makes what counts how often each set of data is judged; called at the first judgement.
+        mutation: what settles the gates on faulted twins at the end of the run, or None.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Recorder:
         journal: str | None,
         junit: bool,
         looks: Callable[[], Looks],
+        mutation: Mutation | None = None,
     ) -> None:
         self._defaults = {"confidence": confidence, "if_unsure": if_unsure}
         self._worker = worker
         self._journal = None if journal is None else Path(journal) / f"{worker or 'main'}.jsonl"
         self._junit = junit
         self._looks = functools.cache(looks)
+        self._mutation = mutation
         self._judged = False
         self._elsewhere: list[tuple[str, str]] = []
         self._told: dict[str, None] = {}
@@ -103,6 +107,10 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Session) -> None:
         output = getattr(session.config, "workeroutput", None)
+        if self._mutation is not None:
+            self._item = None
+            for sequence, found in self._mutation.settle():
+                self._write("mutation", {"of": sequence, **found})
         if output is not None and self._told:
             output["modelgate_told"] = list(self._told)
         if not self._judged and not self._elsewhere:
@@ -139,18 +147,18 @@ class Recorder:
                 return marker.kwargs[name]
         return self._defaults[name]
 
-    def verdict(self, verdict: Verdict, evidence: Evidence, *others: Evidence) -> str | None:
+    def verdict(self, verdict: Verdict, *evidence: Evidence, again: Again | None = None) -> str | None:
         """Record a judgement and the evidence behind it; what the caller must be warned of, if anything."""
         with self._lock:
             if self._junit and self._item is not None:
                 _add_properties(self._item, verdict, again=_is_hypothesis(self._item))
             if self._journal is not None:
-                key = self._evidence(evidence)
-                for other in others:
-                    self._evidence(other)
-                cached = [origin for one in (evidence, *others) if (origin := _from_cache(one)) is not None]
-                self._write("verdict", verdict.to_dict() | {"evidence": key, "cached": cached})
-            said = [self._look(one) for one in (evidence, *others)]
+                keys = [self._evidence(one) for one in evidence]
+                cached = [origin for one in evidence if (origin := _from_cache(one)) is not None]
+                self._write("verdict", verdict.to_dict() | {"evidence": keys[0] if keys else None, "cached": cached})
+                if self._mutation is not None and not _is_hypothesis(self._item):
+                    self._mutation.add(self._sequence, verdict, evidence, again)
+            said = [self._look(one) for one in evidence]
         return next((warning for warning in said if warning is not None), None)
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -169,8 +177,8 @@ class Recorder:
             self._file.close()
 
     def _look(self, evidence: Evidence) -> str | None:
-        """Count a look at a set of data; a history is no such look."""
-        if _is_history(evidence):
+        """Count a look at a set of data; a history or an audit is no such look."""
+        if not _is_evaluation(evidence):
             return None
         self._judged = True
         return self._looks().judge(evidence)
@@ -187,8 +195,9 @@ class Recorder:
             self._last = evidence, key
         if (key, test) not in self._known:
             self._known.add((key, test))
-            kind = "history" if is_history else "evaluation"
-            self._write(kind, (summary or evidence.summary()) | {"key": key, "training": _training(evidence)})
+            kind = "history" if is_history else "evaluation" if _is_evaluation(evidence) else "audit"
+            told = {"key": key} if kind == "audit" else {"key": key, "training": _training(evidence)}
+            self._write(kind, (summary or evidence.summary()) | told)
         return key
 
     def _write(self, kind: str, data: dict[str, Any]) -> None:
@@ -251,9 +260,17 @@ def _is_history(evidence: Evidence) -> TypeIs[History]:
     return isinstance(evidence, History)
 
 
+def _is_evaluation(evidence: Evidence) -> TypeIs[Evaluation]:
+    from pytest_modelgate.evidence.evaluation import Evaluation
+
+    return isinstance(evidence, Evaluation)
+
+
 def _training(evidence: Evidence) -> Mapping[str, Any] | None:
     """Whether the model behind it was trained or came from the cache; None where that is not known."""
-    return evidence.origin if _is_history(evidence) else evidence.origin.training
+    if _is_history(evidence):
+        return evidence.origin
+    return evidence.origin.training if _is_evaluation(evidence) else None
 
 
 def _from_cache(evidence: Evidence) -> dict[str, Any] | None:

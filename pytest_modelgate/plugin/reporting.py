@@ -101,7 +101,11 @@ class Reporter:
             why_incomplete=self._why_incomplete(session, status),
             failed=status not in (0, 5),
             provenance=provenance(self._config, self._options, self._started),
+            mutated=self._options.mutate,
+            minimum=self._options.mutate_min,
         )
+        if self._report.mutation is not None and self._report.mutation["enough"] is False:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         try:
             write_reports(self._report, self._folder)
         except Exception as error:

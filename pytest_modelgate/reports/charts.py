@@ -43,17 +43,21 @@ def gate_strip(verdict: Mapping[str, Any]) -> str:
     if placed.bar is not None:
         at = x(placed.bar)
         start, end = (x(0), at) if verdict["direction"] == "at_most" else (at, x(1))
-        parts.insert(0, f'<rect class="met" x="{_f(start)}" y="3" width="{_f(end - start)}" height="14"/>')
+        parts.insert(
+            0, f'<rect class="met" x="{coordinate(start)}" y="3" width="{coordinate(end - start)}" height="14"/>'
+        )
     if placed.kind == "difference":
-        parts.append(f'<path class="zero" d="M{_f(x(0.5))} 4V{_STRIP_HEIGHT - 4}"/>')
+        parts.append(f'<path class="zero" d="M{coordinate(x(0.5))} 4V{_STRIP_HEIGHT - 4}"/>')
     if placed.lower is not None and placed.upper is not None:
         left, right = x(placed.lower), x(placed.upper)
-        parts.append(f'<rect class="span" x="{_f(left)}" y="8" width="{_f(max(right - left, 1.0))}" height="4"/>')
+        parts.append(
+            f'<rect class="span" x="{coordinate(left)}" y="8" width="{coordinate(max(right - left, 1.0))}" height="4"/>'
+        )
     if placed.bar is not None:
-        parts.append(f'<path class="bar" d="M{_f(x(placed.bar))} 1V{_STRIP_HEIGHT - 1}"/>')
-    parts += [f'<circle class="seed" cx="{_f(x(seed))}" cy="3" r="1.7"/>' for seed in placed.seeds]
+        parts.append(f'<path class="bar" d="M{coordinate(x(placed.bar))} 1V{_STRIP_HEIGHT - 1}"/>')
+    parts += [f'<circle class="seed" cx="{coordinate(x(seed))}" cy="3" r="1.7"/>' for seed in placed.seeds]
     if placed.estimate is not None:
-        parts.append(f'<circle class="dot" cx="{_f(x(placed.estimate))}" cy="{middle:g}" r="4"/>')
+        parts.append(f'<circle class="dot" cx="{coordinate(x(placed.estimate))}" cy="{middle:g}" r="4"/>')
     return (
         f'<svg class="strip" viewBox="0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}" role="img" '
         f'aria-label="{escape(describe(verdict))}">{"".join(parts)}</svg>'
@@ -116,23 +120,28 @@ def curves(
     right = x.end
     parts = [f"<title>{escape(_chart_title(title, series))}</title>"]
     for tick in y.ticks:
-        at = _f(y(tick))
-        parts.append(f'<path class="grid" d="M{_f(left)} {at}H{_f(right)}"/>')
-        parts.append(f'<text class="tick end" x="{_f(left - 6)}" y="{at}" dy=".32em">{_tick_text(tick)}</text>')
+        at = coordinate(y(tick))
+        parts.append(f'<path class="grid" d="M{coordinate(left)} {at}H{coordinate(right)}"/>')
+        parts.append(f'<text class="tick end" x="{coordinate(left - 6)}" y="{at}" dy=".32em">{_tick_text(tick)}</text>')
     for tick in x.ticks:
-        parts.append(f'<text class="tick middle" x="{_f(x(tick))}" y="{_f(bottom + 16)}">{tick:g}</text>')
-    parts.append(f'<text class="tick middle" x="{_f((left + right) / 2)}" y="{_f(bottom + 30)}">epoch</text>')
+        parts.append(
+            f'<text class="tick middle" x="{coordinate(x(tick))}" y="{coordinate(bottom + 16)}">{tick:g}</text>'
+        )
+    parts.append(
+        f'<text class="tick middle" x="{coordinate((left + right) / 2)}" y="{coordinate(bottom + 30)}">epoch</text>'
+    )
     scale = ", logarithmic scale" if y.logarithmic else ""
     parts.append(f'<text class="name" x="0" y="11">{escape(title)}{scale}</text>')
     if kept is not None and x.low <= kept < x.high:
-        at = _f(x(kept))
-        parts.append(f'<path class="kept" d="M{at} {_f(top)}V{_f(bottom)}"><title>kept: epoch {kept:g}</title></path>')
-        parts.append(f'<text class="tick middle" x="{at}" y="{_f(top - 3)}">kept</text>')
+        at = coordinate(x(kept))
+        line = f"M{at} {coordinate(top)}V{coordinate(bottom)}"
+        parts.append(f'<path class="kept" d="{line}"><title>kept: epoch {kept:g}</title></path>')
+        parts.append(f'<text class="tick middle" x="{at}" y="{coordinate(top - 3)}">kept</text>')
     for one in drawn:
         parts += _curve(one, x, y, top)
-    places = _apart([y(last) for last, _, _ in ends], top, bottom)
+    places = apart([y(last) for last, _, _ in ends], top, bottom)
     for place, (_, curve, text) in zip(places, ends, strict=True):
-        where = f'x="{_f(right + 8)}" y="{_f(place)}" dy=".32em"'
+        where = f'x="{coordinate(right + 8)}" y="{coordinate(place)}" dy=".32em"'
         parts.append(f'<text class="label {curve.kind}" {where}>{escape(text)}</text>')
     return f'<svg class="curves" viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
 
@@ -160,15 +169,17 @@ def _curve(one: Series, x: Callable[[float], float], y: Callable[[float], float]
         runs.append([])
         if raw is not None:
             crosses.append((x(epoch), f"{one.name} is {raw} at epoch {epoch:g}"))
-    path = "".join("M" + "L".join(f"{_f(px)} {_f(py)}" for px, py in run) for run in runs if len(run) > 1)
+    path = "".join(
+        "M" + "L".join(f"{coordinate(px)} {coordinate(py)}" for px, py in run) for run in runs if len(run) > 1
+    )
     parts = [f'<path class="line {one.kind}" d="{path}"/>'] if path else []
     parts += [
-        f'<circle class="point {one.kind}" cx="{_f(run[0][0])}" cy="{_f(run[0][1])}" r="3"/>'
+        f'<circle class="point {one.kind}" cx="{coordinate(run[0][0])}" cy="{coordinate(run[0][1])}" r="3"/>'
         for run in runs
         if len(run) == 1
     ]
     for at, text in crosses:
-        mark = f"M{_f(at - 4)} {_f(top - 4)}l8 8m0 -8l-8 8"
+        mark = f"M{coordinate(at - 4)} {coordinate(top - 4)}l8 8m0 -8l-8 8"
         parts.append(f'<path class="cross" d="{mark}"><title>{escape(text)}</title></path>')
     return parts
 
@@ -240,7 +251,7 @@ def _value(point: Point) -> float:
     return drawable(point[1]) or 0.0
 
 
-def _apart(places: Sequence[float], top: float, bottom: float) -> list[float]:
+def apart(places: Sequence[float], top: float, bottom: float) -> list[float]:
     """The places, moved as little as needed for labels not to cover each other."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     moved = list(places)
@@ -253,7 +264,7 @@ def _apart(places: Sequence[float], top: float, bottom: float) -> list[float]:
     return moved
 
 
-def _f(value: float) -> str:
+def coordinate(value: float) -> str:
     """A coordinate: at most one decimal."""
     assert isfinite(value), value
     return f"{value:.1f}".removesuffix(".0")

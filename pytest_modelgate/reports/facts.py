@@ -30,6 +30,7 @@ _OUTCOMES = {
 }
 _PARTS = ("train", "val")
 _MOST_SEEDS = 20
+_RECALL = 0.9
 
 NOT_CORRECTED = "Gates written by hand are judged one by one: their error rates are not corrected for their number."
 
@@ -136,9 +137,30 @@ def evaluation_facts(row: Row) -> list[tuple[str, str]]:
     if row["loss"] is not None:
         pairs.append((str(row["loss"]["name"]).replace("_", " "), number(row["loss"]["mean"])))
     if row["threshold"] is not None:
-        pairs.append(("threshold", f"{row['threshold']:g}" if finite(row["threshold"]) is not None else "nan"))
+        at = f"{row['threshold']:g}" if finite(row["threshold"]) is not None else "nan"
+        pairs.append(("threshold", at + (", chosen on these samples" if row.get("tuned") else "")))
+    pairs += _scores_facts(row)
     if (row.get("training") or {}).get("state") == "cached":
         pairs.append(("model", f"from the cache, {_stored(row['training'])}"))
+    return pairs
+
+
+def _scores_facts(row: Row) -> list[tuple[str, str]]:
+    """Whether stated probabilities come true, and what a recall of 0.9 takes; nothing where no scores were kept.
+
+    >>> points = [{"threshold": 0.31, "recall": 0.91, "precision": 0.41}]
+    >>> _scores_facts({"labels": ["ok", "fraud"], "reliability": {"error": 0.031}, "thresholds": points})
+    [('calibration error', '0.031'), ('recall of 0.910', 'at a threshold of 0.31, with precision 0.410')]
+    """
+    pairs = []
+    error = (row.get("reliability") or {}).get("error")
+    if error is not None:
+        pairs.append(("calibration error", number(error)))
+    reaching = [one for one in row.get("thresholds") or () if one["recall"] >= _RECALL]
+    if reaching:
+        last = reaching[-1]
+        took = f"at a threshold of {last['threshold']:.4g}, with precision {number(last['precision'])}"
+        pairs.append((f"recall of {number(last['recall'])}", took))
     return pairs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.reports.numbers import count, plural
+from pytest_modelgate.reports.numbers import count, number, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,13 @@ NAMED = 2
 """How many red gates the sentence names; the others it counts."""
 
 
-def headline(answer: str, tests: Mapping[str, int], verdicts: Verdicts, why: str | None) -> str:
+def headline(
+    answer: str,
+    tests: Mapping[str, int],
+    verdicts: Verdicts,
+    why: str | None,
+    mutation: Mapping[str, Any] | None = None,
+) -> str:
     """One sentence that answers for the run; it starts with the answer, and reassures only where the run passed.
 
     Args:
@@ -23,9 +29,10 @@ def headline(answer: str, tests: Mapping[str, int], verdicts: Verdicts, why: str
         tests: how many tests were collected, and how many had each outcome.
         verdicts: the rows of the report.
         why: why the run ended early, or None.
+        mutation: which faults the gates noticed; the sentence names it where these are too few.
     """
     write = {"passed": _passed, "failed": _failed, "incomplete": _incomplete}[answer]
-    return " ".join(write(tests, verdicts, why or "").split())
+    return " ".join(write(tests, verdicts, why or "", _too_few(mutation)).split())
 
 
 def unexpected(verdicts: Verdicts) -> list[Mapping[str, Any]]:
@@ -38,7 +45,7 @@ def is_unsure(verdict: Mapping[str, Any]) -> bool:
     return bool(verdict["passed"]) and verdict["outcome"] == "INCONCLUSIVE"
 
 
-def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
+def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
     if not verdicts:
         return "Passed, but no gate was judged."
     expected = sum(verdict["expected"] for verdict in verdicts)
@@ -51,12 +58,13 @@ def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
     return f"Passed: {plural(len(verdicts), 'gate')}, of which {count(expected)} {were} red as {whose} expected{doubt}."
 
 
-def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
+def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
     red, failures = unexpected(verdicts), _failures(tests)
     if red:
         more = tests["failed"] + tests["error"] > len({verdict["test"] for verdict in red})
-        return f"Failed: {_reds(red, len(verdicts))}{f'; {failures} in all' if more else ''}."
-    subject = failures or "pytest ended with an error, and no test failed"
+        parts = [_reds(red, len(verdicts)), f"{failures} in all" if more else "", few]
+        return f"Failed: {'; '.join(filter(None, parts))}."
+    subject = " and ".join(filter(None, [failures, few])) or "pytest ended with an error, and no test failed"
     if not verdicts:
         return f"Failed: {subject}, and no gate was judged."
     expected = sum(verdict["expected"] for verdict in verdicts)
@@ -66,7 +74,7 @@ def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
     return f"Failed: {subject}, though no gate is red but {others}."
 
 
-def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
+def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
     ended = tests["collected"] - tests["not_run"]
     parts = [f"Incomplete: the run stopped after {count(ended)} of {plural(tests['collected'], 'test')} ({why})"]
     if tests["collected"] and not tests["not_run"]:
@@ -82,7 +90,7 @@ def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str) -> str:
         parts.append(f"of the {plural(len(verdicts), 'gate')} that {were} judged until then, none is red{expected}")
     else:
         parts.append("no gate was judged")
-    return "; ".join(parts) + "."
+    return "; ".join(filter(None, [*parts, few])) + "."
 
 
 def _all_green(verdicts: Verdicts) -> str:
@@ -107,6 +115,20 @@ def _failures(tests: Mapping[str, int]) -> str:
     if tests["error"]:
         parts.append(f"{plural(tests['error'], 'test')} ended in an error")
     return " and ".join(parts)
+
+
+def _too_few(mutation: Mapping[str, Any] | None) -> str:
+    """That the gates noticed too few faults, or nothing."""
+    if mutation is None or mutation["enough"] is not False:
+        return ""
+    required = f"(required: {number(mutation['minimum'], mutation['share'])})"
+    if not mutation["counted"]:
+        return f"no fault was there that the gates could notice {required}"
+    share = number(mutation["share"], mutation["minimum"])
+    return (
+        f"the gates noticed too few faults: {count(mutation['caught'])} of {count(mutation['counted'])} = "
+        f"{share} {required}"
+    )
 
 
 def _be(total: int) -> str:

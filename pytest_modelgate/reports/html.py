@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.reports import charts, facts, matrices
+from pytest_modelgate.reports import audits, charts, facts, matrices, mutation
 from pytest_modelgate.reports.headline import is_unsure
 from pytest_modelgate.reports.numbers import count, number, percent, plural
 from pytest_modelgate.reports.strip import figure, is_difference, seeds
+from pytest_modelgate.reports.threshold_charts import reliability_chart, thresholds_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ _CONFUSIONS = 10
 _OPEN = 24
 _FILTER_FROM = 20
 _CHARTS = 9
+_COLUMNS = 100
+_FINDINGS = 200
 
 
 def render(report: Report) -> str:
@@ -39,6 +42,7 @@ def render(report: Report) -> str:
     template = environment.get_template("report.html.j2")
     anchors = {one["key"]: f"evaluation-{index}" for index, one in enumerate(report.evaluations, start=1)}
     anchors |= {one["key"]: f"training-{index}" for index, one in enumerate(report.histories, start=1)}
+    anchors |= {one["key"]: f"audit-{index}" for index, one in enumerate(report.audits, start=1)}
     gates = [_Gate.of(verdict, anchors) for verdict in report.verdicts]
     return template.render(
         report=report,
@@ -48,8 +52,14 @@ def render(report: Report) -> str:
         others=[gate for gate in gates if gate.kind != "red"],
         kinds=[(kind, text, total) for kind, text in _KINDS if (total := sum(gate.kind == kind for gate in gates))],
         filtered=len(gates) >= _FILTER_FROM,
-        evaluations=[_Evaluation.of(one, anchors[one["key"]]) for one in report.evaluations],
+        evaluations=[_Evaluation.of(one, anchors[one["key"]], Markup) for one in report.evaluations],
         histories=[_Training.of(one, anchors[one["key"]], Markup) for one in report.histories],
+        mutants=None if report.mutation is None else _Mutants.of(report.mutation),
+        meaning=mutation.MEANING,
+        columns=_COLUMNS,
+        audits=[_Audit.of(one, anchors[one["key"]]) for one in report.audits],
+        looked=audits,
+        anchors=anchors,
         few=_OPEN,
         wanted={gate.anchor for gate in gates if gate.kind == "red"},
         provenance=facts.provenance(report),
@@ -95,13 +105,16 @@ class _Evaluation:
     matrix: matrices.HeatMap | None
     confusions: Sequence[matrices.Confusion]
     more: int
+    charts: Sequence[Markup]
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], anchor: str) -> _Evaluation:
+    def of(cls, row: Mapping[str, Any], anchor: str, markup: type[Markup]) -> _Evaluation:
         matrix = matrices.heat_map(row)
         largest, total = ([], 0) if matrix else matrices.confusions(row, _CONFUSIONS)
         title = facts.evaluation_title(row)
-        return cls(row, anchor, title, facts.evaluation_facts(row), matrix, largest, total - len(largest))
+        drawn = [chart for chart in (reliability_chart(row), thresholds_chart(row)) if chart]
+        more = total - len(largest)
+        return cls(row, anchor, title, facts.evaluation_facts(row), matrix, largest, more, list(map(markup, drawn)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +143,38 @@ class _Training:
         main = next((chart for group, chart in drawn if group == "loss"), None)
         small = [chart for group, chart in drawn if group != "loss"]
         return cls(row, anchor, facts.history_title(row), facts.history_facts(row), main, small, courses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mutants:
+    """What mutation found, on each model."""
+
+    summary: str
+    required: str
+    enough: bool | None
+    models: Sequence[mutation.Model]
+    not_mutated: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> _Mutants:
+        summary = mutation.summary(row)
+        left = mutation.not_mutated(row)
+        return cls(summary.capitalize(), mutation.requirement(row), row["enough"], mutation.models(row), left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """An audit of data with its findings; of very many the first."""
+
+    row: Mapping[str, Any]
+    anchor: str
+    title: str
+    pairs: Sequence[tuple[str, str]]
+    findings: Sequence[audits.Finding]
+    more: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], anchor: str) -> _Audit:
+        found = audits.findings(row)
+        shown = found[:_FINDINGS]
+        return cls(row, anchor, audits.title(row), audits.sizes(row), shown, len(found) - len(shown))

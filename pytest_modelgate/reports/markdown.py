@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.reports import facts, matrices
+from pytest_modelgate.reports import audits, facts, matrices, mutation
 from pytest_modelgate.reports.headline import is_unsure, unexpected
 from pytest_modelgate.reports.numbers import count, number, percent, plural
 from pytest_modelgate.reports.strip import figure
@@ -19,6 +19,8 @@ _WHOLE_TABLE = 100
 _MOST_EXPLAINED = 50
 _MOST_EVIDENCE = 20
 _CONFUSIONS = 10
+_MOST_COLUMNS = 12
+_MOST_FINDINGS = 50
 
 _MARKUP = re.compile(r"[&<|`*\\~@$]|\](?=[(\[:])|:(?=//)|#(?=\d)|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown or HTML gives a meaning within a line; an underscore only at the edge of a word."""
@@ -34,6 +36,8 @@ def render(report: Report) -> str:
     blocks += _gates(report)
     blocks += _explanations(unexpected(report.verdicts))
     blocks += _unsettled([verdict for verdict in report.verdicts if is_unsure(verdict)])
+    blocks += _mutation(report.mutation)
+    blocks += _folded_all("Data", "audit", [_audit(one) for one in report.audits])
     blocks += _folded_all("Evaluations", "evaluation", [_evaluation(one) for one in report.evaluations])
     blocks += _folded_all("Training", "training run", [_training(one) for one in report.histories])
     if report.provenance:
@@ -117,15 +121,15 @@ def _gate(verdict: Mapping[str, Any]) -> list[str]:
     support = count(verdict["support"])
     return [
         outcome,
-        f"{code(verdict['gate'])}<br>{_test(verdict)}",
+        f"{code(verdict['gate'])}<br>{_test(verdict['test'])}",
         figure(verdict, "estimate"),
         "<br>".join([allow, *(text(aside) for aside in asides if aside)]),
         support if verdict["hits"] is None else f"{count(verdict['hits'])} of {support}",
     ]
 
 
-def _test(verdict: Mapping[str, Any]) -> str:
-    return "outside a test" if verdict["test"] is None else code(verdict["test"])
+def _test(test: str | None) -> str:
+    return "outside a test" if test is None else code(test)
 
 
 def _explanations(red: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -150,7 +154,7 @@ def _unsettled(unsure: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _explanation(verdict: Mapping[str, Any]) -> list[str]:
-    blocks = [f"**{text(verdict['explanation'])}** \\\n{_test(verdict)}"]
+    blocks = [f"**{text(verdict['explanation'])}** \\\n{_test(verdict['test'])}"]
     lines = facts.lines(verdict)
     return [*blocks, _block(lines)] if lines else blocks
 
@@ -199,6 +203,108 @@ def _training(row: Mapping[str, Any]) -> tuple[str, list[str]]:
     if lines:
         blocks.append(_table(["value", "first", "lowest (epoch)", "highest (epoch)", "last"], lines, "lrrrr"))
     return facts.history_title(row), blocks
+
+
+def _audit(row: Mapping[str, Any]) -> tuple[str, list[str]]:
+    found = audits.findings(row)
+    lines = [
+        [f"{text(one.name)}<br>{text(one.text)}", *map(text, (one.rows, one.figures, one.first))]
+        for one in found[:_MOST_FINDINGS]
+    ]
+    blocks = [_facts(audits.sizes(row))]
+    if lines:
+        blocks.append(_table(audits.HEAD, lines, "lrll"))
+    if len(found) > _MOST_FINDINGS:
+        blocks.append(f"And {plural(len(found) - _MOST_FINDINGS, 'more finding')}: see report.html.")
+    if any(one["rows"] for one in row["findings"]):
+        blocks.append(audits.ROWS)
+    return audits.title(row), blocks
+
+
+def _mutation(found: Mapping[str, Any] | None) -> list[str]:
+    """Which faults the gates noticed: first those that every gate let through."""
+    if found is None:
+        return []
+    required = mutation.requirement(found)
+    mark = "❌ " if found["enough"] is False else ""
+    sentence = f"{mark}**{text('; '.join(filter(None, [mutation.summary(found), required])))}**"
+    blocks = ["### Would the gates notice a broken model?", sentence, mutation.MEANING]
+    models = mutation.models(found)
+    for model in models[:_MOST_EVIDENCE]:
+        blocks += _mutated(model, several=len(models) > 1)
+    if len(models) > _MOST_EVIDENCE:
+        blocks.append(f"And {plural(len(models) - _MOST_EVIDENCE, 'more model')}: see report.html.")
+    for why, rows in mutation.not_mutated(found):
+        items = [f"- {code(row['gate'])} in {_test(row['test'])}" for row in rows[:_MOST_EXPLAINED]]
+        if len(rows) > _MOST_EXPLAINED:
+            items.append(f"- and {count(len(rows) - _MOST_EXPLAINED)} more: see report.html")
+        blocks.append(_folded(f"{plural(len(rows), 'gate')} not mutated: {why}", ["\n".join(items)]))
+    return blocks
+
+
+def _mutated(model: mutation.Model, *, several: bool) -> list[str]:
+    blocks = [f"**{text(model.title)}**" + (f": {text(model.summary)}" if several or model.incomplete else "")]
+    if model.hints:
+        lines = [
+            [f"⚠️ {text(mutation.through_text(fault, weaker))}", fault.changed, text(hint.text)]
+            for hint in model.hints
+            for fault, weaker in hint.faults
+        ]
+        blocks.append(
+            _table(["Let through by every gate", "Predictions changed", "Hint"], lines[:_MOST_EXPLAINED], "lrl")
+        )
+        if len(lines) > _MOST_EXPLAINED:
+            blocks.append(f"And {count(len(lines) - _MOST_EXPLAINED)} more: see report.html.")
+    if model.noise:
+        blocks.append(f"Smallest noise noticed: {text(mutation.noise_text(model, _MOST_EXPLAINED, 'none'))}.")
+    blocks.append(_folded(f"{plural(len(model.gates), 'gate')}: what each noticed", [_what_each_noticed(model.gates)]))
+    if model.kinds and len(model.gates) <= _MOST_COLUMNS:
+        blocks.append(_folded("Fault by gate, and by how much the metric moved", [_fault_by_gate(model)]))
+    blocks += [_folded(f"{grid.kind}: how many gates noticed it", [_graded(grid)]) for grid in model.grids]
+    if model.equivalent:
+        items = [f"- {text(fault.name)} ({fault.changed})" for fault in model.equivalent]
+        blocks.append(_folded(f"{plural(len(items), 'fault')} changed too little to count", ["\n".join(items)]))
+    return blocks
+
+
+def _what_each_noticed(gates: Sequence[mutation.Gate]) -> str:
+    lines = [
+        [
+            f"{code(gate.name)}<br>{_test(gate.test)}",
+            gate.now,
+            f"⚠️ **{gate.caught}**" if gate.nothing else text(gate.caught),
+        ]
+        for gate in gates
+    ]
+    return _table(["Gate and test", "Estimate", "Noticed"], lines, "lrr")
+
+
+def _fault_by_gate(model: mutation.Model) -> str:
+    head = ["Fault", "Predictions changed", *(code(gate.name) for gate in model.gates)]
+    lines = []
+    for _, found in model.kinds:
+        for fault in found:
+            mark = "⚠️ " if fault.state == "through" else ""
+            lines.append([f"{mark}{text(fault.name)}", fault.changed, *map(_moved, fault.cells)])
+    return _table(head, lines, "l" + "r" * (len(head) - 1))
+
+
+def _moved(cell: mutation.Cell) -> str:
+    return f"✓ {cell.moved}" if cell.mark == "caught" else text(cell.moved)
+
+
+def _graded(grid: mutation.Grid) -> str:
+    lines = [[text(place), *map(_noticed, faults)] for place, faults in grid.rows]
+    return _table(["in", *grid.strengths], lines, "l" + "r" * len(grid.strengths))
+
+
+def _noticed(fault: mutation.Fault | None) -> str:
+    if fault is None:
+        return ""
+    if fault.state == "equivalent":
+        return "too little"
+    mark = "⚠️ " if fault.state == "through" else ""
+    return f"{mark}{count(fault.caught)} of {count(fault.judged)}"
 
 
 def _facts(pairs: Sequence[tuple[str, str]]) -> str:

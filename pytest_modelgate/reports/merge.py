@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.reports.headline import headline
+from pytest_modelgate.reports.mutants import gather
 from pytest_modelgate.reports.report import Report
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def build_report(
     why_incomplete: str | None,
     failed: bool,
     provenance: Mapping[str, Any],
+    mutated: bool = False,
+    minimum: float | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -39,26 +42,34 @@ def build_report(
         why_incomplete: why the run ended early, or None where it came to its end.
         failed: whether pytest's exit status says that the run failed.
         provenance: where and with what the run was made; plain types.
+        mutated: whether the gates were settled on faulted twins too.
+        minimum: the share of faults that the gates must notice, or None.
     """
     ordered = _in_order(entries, order)
+    twins = {(entry["worker"], entry["data"]["of"]): entry["data"] for entry in ordered if entry["kind"] == "mutation"}
     verdicts = _verdicts([entry for entry in ordered if entry["kind"] == "verdict"])
+    settled = [(row, plain(twins.get(row.pop("place")))) for row in verdicts]
+    mutation = gather(settled, minimum) if mutated else None
     users: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict["evidence"] is not None and verdict["test"] is not None:
             users.setdefault(verdict["evidence"], []).append(verdict["test"])
     referred = {verdict["evidence"] for verdict in verdicts}
     failed = failed or any(outcome in ("failed", "error") for outcome in outcomes.values())
+    failed = failed or (mutation is not None and mutation["enough"] is False)
     answer = "incomplete" if why_incomplete is not None else "failed" if failed else "passed"
     rows = tuple(_with_outcome(verdict, outcomes, answer) for verdict in verdicts)
     tests = _counts(order, outcomes)
     return Report(
         answer=answer,
-        headline=headline(answer, tests, rows, why_incomplete),
+        headline=headline(answer, tests, rows, why_incomplete, mutation),
         why_incomplete=why_incomplete,
         tests=tests,
         verdicts=rows,
         evaluations=_evidence("evaluation", ordered, users, referred),
         histories=_evidence("history", ordered, users, referred),
+        audits=_evidence("audit", ordered, users, referred),
+        mutation=mutation,
         provenance=plain(dict(provenance)),
     )
 
@@ -87,6 +98,7 @@ def _verdicts(entries: Sequence[Entry]) -> list[Row]:
     for entry in entries:
         data = plain(entry["data"])
         row = {"cached": [], **data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
+        row["place"] = entry["worker"], entry["sequence"]
         shared = "collection" if entry["test"] is None else entry["fixture"]
         if shared is not None:
             # A fixture that many tests share runs once in each process: for its first test, and ends after its last.

@@ -25,8 +25,9 @@ class Report:
         why_incomplete: why the run ended early, or None.
         tests: how many tests were collected, and how many had each outcome.
         verdicts: one mapping a gate, in the order of collection.
-        evaluations, histories: the evidence, each once, in the order in which it was first made.
+        evaluations, histories, audits: the evidence, each once, in the order in which it was first made.
         provenance: where and with what the run was made.
+        mutation: which faults the gates noticed, or None where no model was mutated.
         schema: the version of this layout.
 
     A number that is not finite is the string "nan", "inf" or "-inf".
@@ -40,6 +41,8 @@ class Report:
     evaluations: tuple[Mapping[str, Any], ...]
     histories: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any]
+    audits: tuple[Mapping[str, Any], ...] = ()
+    mutation: Mapping[str, Any] | None = None
     schema: int = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +56,8 @@ class Report:
             "verdicts": [dict(verdict) for verdict in self.verdicts],
             "evaluations": [dict(evaluation) for evaluation in self.evaluations],
             "histories": [dict(history) for history in self.histories],
+            "audits": [dict(audit) for audit in self.audits],
+            "mutation": None if self.mutation is None else dict(self.mutation),
             "provenance": dict(self.provenance),
         }
 
@@ -81,6 +86,8 @@ class Report:
                 evaluations=tuple(plain["evaluations"]),
                 histories=tuple(plain["histories"]),
                 provenance=plain["provenance"],
+                audits=tuple(plain.get("audits", ())),
+                mutation=plain.get("mutation"),
             )
         except KeyError as error:
             raise ModelgateError(

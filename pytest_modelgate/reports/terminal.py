@@ -6,12 +6,13 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pytest_modelgate.reports import mutation
 from pytest_modelgate.reports.facts import confidence
-from pytest_modelgate.reports.numbers import count, percent, plural
+from pytest_modelgate.reports.numbers import MISSING, count, percent, plural
 from pytest_modelgate.reports.strip import figure, strip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_modelgate.reports.report import Report
 
@@ -27,6 +28,8 @@ _SCALES = {
     "other": "others: scaled to their numbers",
 }
 _WIDEST_STRIP, _NARROWEST_STRIP = 20, 12
+_MOST_FAULTS = 10
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,15 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
     marks = _UNICODE if unicode else _ASCII
     style: Style = "green" if report.answer == "passed" else "red" if report.answer == "failed" else "yellow"
     lines: list[tuple[str, Style]] = [(part, style) for part in _wrapped(_printable(report.headline, unicode), width)]
-    if not report.verdicts:
-        return lines
+    if report.verdicts:
+        lines += _gates(report, marks, width, unicode)
+    if report.mutation is not None:
+        lines += [("", ""), *_mutation(report.mutation, marks, width, unicode)]
+    return lines
+
+
+def _gates(report: Report, marks: _Marks, width: int, unicode: bool) -> list[tuple[str, Style]]:
+    """A line for each gate, and what the marks mean."""
     rows = [_row(verdict, marks, unicode) for verdict in report.verdicts]
     tests, gates, values, outcomes = (
         max(map(_columns, (head, *texts))) for head, texts in zip(_HEAD, list(zip(*rows, strict=True))[1:], strict=True)
@@ -77,7 +87,10 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
         return _GAP + _GAP.join([_pad(test, tests), *cells] if in_columns else cells)
 
     test, gate, value, outcome = _HEAD
-    lines += [("", ""), (line(test, gate, value, "0" + "1".rjust(strips - 1), outcome), "bold")]
+    lines: list[tuple[str, Style]] = [
+        ("", ""),
+        (line(test, gate, value, "0" + "1".rjust(strips - 1), outcome), "bold"),
+    ]
     group = None
     for (file, test, gate, value, outcome), verdict in zip(rows, report.verdicts, strict=True):
         place = file if in_columns or not test else f"{file}::{test}"
@@ -86,6 +99,64 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
             lines.append((_keep_end(place, width, marks), ""))
         lines.append((line(test, gate, value, _strip_text(verdict, strips, marks), outcome), _style(verdict)))
     return [*lines, ("", ""), *((line, _PLAIN) for line in _legend(report, marks, width))]
+
+
+def _mutation(found: Mapping[str, Any], marks: _Marks, width: int, unicode: bool) -> list[tuple[str, Style]]:
+    """Which faults the gates noticed: the share, the faults that all let through, and what else there is to know."""
+    models = mutation.models(found)
+    several = len(models) > 1
+    nothing = [gate.name for model in models for gate in model.nothing]
+    style: Style = "red" if found["enough"] is False else "yellow" if any(model.through for model in models) else _PLAIN
+    said: list[tuple[str, Style]] = [(f"mutation: {mutation.summary(found)}", style)]
+    said += [(f"{model.title}: {model.summary}", _PLAIN) for model in models if model.incomplete][:_MOST_NAMED]
+    said += _let_through(models)
+    if nothing:
+        said.append((f"noticed nothing: {_listed(nothing)}", "yellow"))
+    for model in [model for model in models if model.noise][:_MOST_NAMED]:
+        whose = f" ({model.title})" if several else ""
+        said.append((f"smallest noise noticed{whose}: {mutation.noise_text(model, _MOST_FAULTS, 'none')}", _PLAIN))
+    if found["minimum"] is not None:
+        said.append((mutation.requirement(found), "" if found["enough"] else "red"))
+    reasons = mutation.not_mutated(found)
+    for why, rows in reasons[:_MOST_NAMED]:
+        said.append((f"not mutated: {plural(len(rows), 'gate')}: {why}", _PLAIN))
+    if len(reasons) > _MOST_NAMED:
+        more = sum(len(rows) for _, rows in reasons[_MOST_NAMED:])
+        said.append((f"not mutated: {plural(more, 'gate')} for other reasons", _PLAIN))
+    return [(line, style) for text, style in said for line in _indented(_printable(text, unicode), width)]
+
+
+def _let_through(models: Sequence[mutation.Model]) -> list[tuple[str, Style]]:
+    """The faults that every gate let through, at most ten of them, with a hint for each group of them."""
+    groups = [(model, hint) for model in models for hint in model.hints]
+    ranks = sorted((rank, at) for at, (_, hint) in enumerate(groups) for rank in range(len(hint.faults)))
+    chosen = [at for _, at in ranks[:_MOST_FAULTS]]  # the first of each group before the second of any
+    said: list[tuple[str, Style]] = [("let through by every gate:", "yellow")] if groups else []
+    told = 0
+    for at, (model, hint) in enumerate(groups):
+        whose = f" ({model.title})" if len(models) > 1 else ""
+        shown = hint.faults[: chosen.count(at)]
+        for fault, weaker in shown:
+            changed = "" if fault.changed == MISSING else f": {fault.changed} of predictions changed"
+            said.append((f"{_GAP}{mutation.through_text(fault, weaker)}{whose}{changed}", "yellow"))
+            told += 1 + weaker
+        if shown:
+            said.append((f"{_GAP * 2}hint: {hint.text}", _PLAIN))
+    more = sum(model.through for model in models) - told
+    return [*said, (f"{_GAP}and {count(more)} more", "yellow")] if more else said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join([*names[:_MOST_NAMED], *([f"and {count(more)} more"] if more > 0 else [])])
+
+
+def _indented(text: str, width: int) -> list[str]:
+    """The text in lines of at most the width; what follows the first is set in by two more columns."""
+    words = text.lstrip(" ")
+    indent = " " * (len(text) - len(words))
+    first, *others = _wrapped(words, width - len(indent) - len(_GAP)) or [""]
+    return [indent + first, *(indent + _GAP + other for other in others)]
 
 
 def _row(verdict: Mapping[str, Any], marks: _Marks, unicode: bool) -> tuple[str, str, str, str, str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.evidence.collecting import Collector
+from pytest_modelgate.evidence.origin import Call
 from pytest_modelgate.exceptions import EvidenceError, at_the_caller
 from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.runtime.accelerator import DeviceSink
@@ -15,16 +16,20 @@ from pytest_modelgate.runtime.data import DEFAULT_BATCH, Batches, call, model_dt
 from pytest_modelgate.runtime.devices import device_of, resolve_device
 from pytest_modelgate.runtime.losses import Loss, read_loss
 from pytest_modelgate.runtime.modules import evaluating, module_and_loss, placed, training_of
+from pytest_modelgate.runtime.observing import observing
 from pytest_modelgate.runtime.seeds import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TypeAlias
 
     import torch
 
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.runtime.modules import TrainedModel
+
+    Sink: TypeAlias = "HostSink | DeviceSink"
 
 
 @at_the_caller
@@ -98,37 +103,52 @@ def evaluate(
     batches: Iterable[tuple[Any, torch.Tensor]] = source
     if collector.named_by_integers:
         batches = ((inputs, torch.from_numpy(collector.encode_target(targets))) for inputs, targets in batches)
+    observer, watch = observing(), None
     with placed(module, home, place), evaluating(module), seeded(None, place), torch.inference_mode():
         identified = not collector.needs_content and _identified(collector, source.at_hand())
-        if place.type == "cpu":
-            _run_on_cpu(module, batches, collector, read, identified)
-        else:
-            sink = DeviceSink(collector, read)
-            for inputs, targets in batches:
-                if not identified:
-                    _identify(collector, inputs, targets)
-                sink.add(_checked(call(module, move(inputs, place))), targets, place)
-            sink.finish()
+        if observer is not None:
+            watch = observer.begin(module, collector=collector.twin(), loss=read, place=place)
+            collector.preds = []
+        sink = make_sink(collector, read, place)
+        for inputs, targets in batches:
+            if not identified:
+                _identify(collector, inputs, targets)
+            if place.type != "cpu":
+                inputs = move(inputs, place)
+            if watch is not None:
+                watch.before(inputs)
+            given = _checked(call(module, inputs))
+            sink.add(given, targets, place)
+            if watch is not None:
+                watch.after(given, targets)
+        sink.finish()
     found = collector.finish()
-    return replace(found, origin=replace(found.origin, training=training_of(model)))
+    made = Call(None if watch is None else watch.finish(found, collector.preds or []))
+    return replace(found, origin=replace(found.origin, training=training_of(model), derivation=made))
 
 
-def _run_on_cpu(
-    module: torch.nn.Module,
-    batches: Iterable[tuple[Any, torch.Tensor]],
-    collector: Collector,
-    loss: Loss | None,
-    identified: bool,
-) -> None:
-    for inputs, targets in batches:
-        if not identified:
-            _identify(collector, inputs, targets)
-        outputs = _checked(call(module, inputs))
-        if loss is not None and collector.n == 0:
-            loss.refuse_sum(outputs, targets)
-        collector.add(to_numpy(outputs), to_numpy(targets))
-        if loss is not None:
-            loss.add_to(collector, outputs, loss.cast(outputs, targets))
+class HostSink:
+    """Takes batches of outputs on the CPU, and hands them to the collector at once."""
+
+    def __init__(self, collector: Collector, loss: Loss | None) -> None:
+        self._collector = collector
+        self._loss = loss
+
+    def add(self, outputs: torch.Tensor, targets: torch.Tensor, place: torch.device) -> None:
+        """One batch; `place` is the CPU."""
+        if self._loss is not None and self._collector.n == 0:
+            self._loss.refuse_sum(outputs, targets)
+        self._collector.add(to_numpy(outputs), to_numpy(targets))
+        if self._loss is not None:
+            self._loss.add_to(self._collector, outputs, self._loss.cast(outputs, targets))
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+
+def make_sink(collector: Collector, loss: Loss | None, place: torch.device) -> Sink:
+    """What takes a pass's outputs on a device."""
+    return HostSink(collector, loss) if place.type == "cpu" else DeviceSink(collector, loss)
 
 
 def _identified(collector: Collector, slices: Iterable[tuple[Any, torch.Tensor]]) -> bool:

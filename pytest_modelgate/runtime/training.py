@@ -18,6 +18,7 @@ from pytest_modelgate.runtime.loop import Loop
 from pytest_modelgate.runtime.losses import read_loss
 from pytest_modelgate.runtime.measuring import check_metrics
 from pytest_modelgate.runtime.modules import TrainedModel, make_module
+from pytest_modelgate.runtime.observing import unobserved
 from pytest_modelgate.runtime.recipe import Recipe
 from pytest_modelgate.runtime.seeds import check_seed, check_seeds, generators_kept, seeded
 from pytest_modelgate.runtime.weighing import weigh
@@ -253,6 +254,7 @@ class _Training:
             seeded(self.seed, self.place),
             generators_kept(self.train_data, self.validation_data),
             threads_pinned(self.threads),
+            unobserved(),
             deterministic() as not_deterministic,
         ):
             model = make_module(self.factory).to(self.place)

@@ -30,9 +30,10 @@ class Finished:
         return [verdict for verdict in self.report["verdicts"] if f"{file}::" in verdict["test"]]
 
 
-def run_examples(folder: Path, models: Path, *arguments: str) -> Finished:
+def run_examples(folder: Path, models: Path, *arguments: str, file: str = "") -> Finished:
     """Run them with a report in one folder and trained models in another."""
-    command = [sys.executable, "-m", "pytest", "examples", "-rP", "-p", "no:cacheprovider", "--modelgate-report"]
+    command = [sys.executable, "-m", "pytest", f"examples/{file}", "-rP", "-p", "no:cacheprovider"]
+    command.append("--modelgate-report")
     finished = subprocess.run(
         [*command, f"--modelgate-report-dir={folder}", f"--modelgate-cache-dir={models}", *arguments],
         cwd=ROOT,
@@ -77,10 +78,11 @@ def test_the_walkthrough_links_each_file(file: str) -> None:
 def test_outcomes(run: Finished) -> None:
     proved = {
         "test_tumour.py": {"recall[malignant] >= 0.85", "recall[benign] >= 0.85", "beats_majority_class"},
-        "test_digits.py": {"accuracy >= 0.93", "every_class_recall >= 0.8", "top_k_accuracy(k=3) >= 0.97"},
+        "test_digits.py": {"accuracy >= 0.85", "every_class_recall >= 0.8", "top_k_accuracy(k=3) >= 0.97"},
         "test_rare_class.py": {"precision[eight] >= 0.75", "recall[eight] >= 0.5", "beats_majority_class"},
         "test_saved_model.py": {"recall[malignant] >= 0.85"},
         "test_own_loop.py": {"every_class_recall >= 0.75"},
+        "test_evidence.py": {"no_leakage(duplicates, near duplicates)", "no_label_leakage < 0.99", "check_model"},
     }
     for file, gates in proved.items():
         assert gates <= {verdict["gate"] for verdict in run.verdicts(file) if verdict["outcome"] == "PASS"}, file
@@ -169,6 +171,64 @@ def test_a_second_run_trains_nothing_and_judges_alike(run: Finished, models: Pat
     assert len(on_models) > 30
     for part, ours in (("verdicts", "cached"), ("histories", "training"), ("evaluations", "training")):
         assert [row | {ours: None} for row in again[part]] == [row | {ours: None} for row in run.report[part]]
+
+
+MUTATION = re.findall(r"<!-- mutation of (\S+) -->\n```text\n(.*?)```", WALKTHROUGH, re.DOTALL)
+TABLE = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- mutation:start -->\n")[1].split("<!-- mutation")[0]
+
+
+@pytest.fixture(scope="module")
+def mutated(run: Finished, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The digits once more, with their twins; `run` has trained the model."""
+    folder = tmp_path_factory.mktemp("mutated")
+    return run_examples(folder, models, "--modelgate-mutate", "--modelgate-mutate-min=0.5", file="test_digits.py")
+
+
+def test_the_walkthrough_shows_what_the_gates_notice(mutated: Finished) -> None:
+    ((_, shown),) = MUTATION
+    printed = [" ".join(line.split()) for line in mutated.output.splitlines()]
+    for line in filter(None, (" ".join(line.split()) for line in shown.splitlines())):
+        assert any(alike(line, other) for other in printed), line
+
+
+def test_accuracy_lets_faults_through_that_per_class_recall_catches(mutated: Finished) -> None:
+    (model,) = mutated.report["mutation"]["models"]
+    accuracy, recall = (
+        next(column for column, gate in enumerate(model["gates"]) if gate["gate"] == name)
+        for name in ("accuracy >= 0.85", "every_class_recall >= 0.8")
+    )
+    merged = [fault["cells"] for fault in model["faults"] if fault["kind"] == "class merged"]
+    assert len(merged) == 10
+    assert all(cells[recall]["caught"] and not cells[accuracy]["caught"] for cells in merged)
+
+
+def test_the_table_of_the_readme(mutated: Finished) -> None:
+    """Its counts of what each gate caught, by kind of fault, but for faults near a bar."""
+    (model,) = mutated.report["mutation"]["models"]
+    columns = [
+        next(column for column, gate in enumerate(model["gates"]) if f"`{gate['gate']}`" == name.strip())
+        for name in TABLE.splitlines()[0].split("|")[3:5]
+    ]
+    told = {}
+    for line in TABLE.splitlines()[2:]:
+        name, changed, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        told[name] = changed, cells
+    firm = {
+        "weights of a layer zeroed (3)": "zeroed",
+        "weights of a layer re-initialised (3)": "re-initialised",
+        "two digits swapped (3)": "classes swapped",
+        "one digit answered as the next (10)": "class merged",
+        "always the most frequent digit": "majority class",
+        "the channel shuffled among samples": "feature shuffled",
+        "dropout left on": "dropout left on",
+    }
+    for name, kind in firm.items():
+        faults = [fault for fault in model["faults"] if fault["kind"] == kind]
+        for cell, column in zip(told[name][1], columns, strict=True):
+            caught = sum(fault["cells"][column]["caught"] for fault in faults)
+            assert cell.startswith(f"{caught} of {len(faults)} ("), (name, cell)
+    shown = sum(int(found[1]) if (found := re.search(r"\((\d+)\)$", name)) else 1 for name in told)
+    assert shown == len(model["faults"])
 
 
 def test_the_three_curves(run: Finished) -> None:

@@ -36,6 +36,8 @@ DEFAULTS = {
     "cache": "auto",
     "cache_dir": ".modelgate-cache",
     "cache_limit": "2GB",
+    "mutate": False,
+    "mutate_min": None,
 }
 # name, value on the command line, as read; in the ini file, as read.
 SETTINGS = [
@@ -48,6 +50,17 @@ SETTINGS = [
     ("cache-dir", "one", "one", "other", "other"),
     ("cache-limit", "1GB", "1GB", "300MB", "300MB"),
 ]
+
+
+def test_a_minimum_of_faults_asks_for_them(pytester: pytest.Pytester) -> None:
+    """On the command line; in an ini file it waits for the run that mutates."""
+    found = options(pytester, "--modelgate-mutate-min=0.8")
+    assert (found.mutate, found.mutate_min) == (True, 0.8)
+    pytester.makeini("[pytest]\nmodelgate_mutate_min = 0.7\n")
+    assert (options(pytester).mutate, options(pytester).mutate_min) == (False, 0.7)
+    found = options(pytester, "--modelgate-mutate", "--modelgate-mutate-min=1")
+    assert (found.mutate, found.mutate_min) == (True, 1.0)
+    assert options(pytester, "--modelgate-mutate").mutate_min == 0.7
 
 
 def test_the_defaults(pytester: pytest.Pytester) -> None:
@@ -81,9 +94,11 @@ def test_a_pyproject_file(pytester: pytest.Pytester, body: str) -> None:
 
 def test_every_setting_has_its_ini_twin_and_its_help(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest("--help").stdout.str()
-    for name in ("report", *(setting[0] for setting in SETTINGS)):
+    for name in ("report", "mutate-min", *(setting[0] for setting in SETTINGS)):
         assert f"--modelgate-{name}" in text
         assert f"modelgate_{name.replace('-', '_')}" in text
+    assert "--modelgate-mutate " in text  # an act of one run: no ini setting
+    assert "modelgate_mutate " not in text
     assert set(DEFAULTS) == {field.name for field in dataclasses.fields(Options)}
 
 
@@ -99,6 +114,9 @@ USAGE_ERRORS = [
     ("--modelgate-seed=-1", "--modelgate-seed=-1 is not a seed"),
     ("--modelgate-seed=1.5", "--modelgate-seed=1.5 is not a seed"),
     ("--modelgate-seed=4294967296", "--modelgate-seed=4294967296 is not a seed"),
+    *((f"--modelgate-mutate-min={one}", f"--modelgate-mutate-min: '{one}' is no share") for one in ("0", "80%", "nan")),
+    ("--modelgate-mutate-min=", "--modelgate-mutate-min: '' is no share"),
+    ("--modelgate-mutate-min=80", "--modelgate-mutate-min: '80' is no share*was 0.8 meant?"),
 ]
 
 

@@ -112,9 +112,11 @@ def test_options_and_ini_settings_are_those_that_exist(pytester: pytest.Pytester
     help_text = pytester.runpytest("--help").stdout.str()
     options = set(re.findall(r"^  (--modelgate-[a-z-]+)", help_text, re.MULTILINE))
     settings = set(re.findall(r"^  (modelgate_[a-z_]+) \(", help_text, re.MULTILINE))
-    assert len(options) == len(settings) > 5
     rows = re.findall(r"^\| `(--[\w-]+)(?:=\w+)?` \| `(\w+)` \|", README, re.MULTILINE)
-    assert {option for option, _ in rows} == options
+    acts = set(re.findall(r"^\| `(--[\w-]+)` \| none \|", README, re.MULTILINE))
+    assert acts == {"--modelgate-mutate"}
+    assert len(options) == len(settings) + len(acts) > 5
+    assert {option for option, _ in rows} | acts == options
     assert {setting for _, setting in rows} == settings
     assert all(setting == option.removeprefix("--").replace("-", "_") for option, setting in rows)
     for text in (README, EXAMPLES):

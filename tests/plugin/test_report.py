@@ -49,7 +49,8 @@ def test_a_run_that_passes(pytester: pytest.Pytester) -> None:
     assert result.ret == 0
     report = read()
     assert set(report) == {
-        "schema", "answer", "headline", "why_incomplete", "tests", "verdicts", "evaluations", "histories", "provenance",
+        "schema", "answer", "headline", "why_incomplete", "tests", "verdicts", "evaluations", "histories", "audits",
+        "mutation", "provenance",
     }  # fmt: skip
     assert (report["schema"], report["answer"], report["why_incomplete"]) == (1, "passed", None)
     assert report["tests"] | {"xfailed": 0, "xpassed": 0} == {

@@ -32,9 +32,9 @@ class Listener:
         self.confidence, self.if_unsure = confidence, if_unsure
         self.verdicts: list[mg.Verdict] = []
 
-    def verdict(self, verdict: mg.Verdict, *evidence: mg.Evaluation) -> None:
-        assert evidence
-        assert all(isinstance(one, (mg.Evaluation, mg.History)) for one in evidence)
+    def verdict(self, verdict: mg.Verdict, *evidence: mg.Evaluation, again: object = None) -> None:
+        assert all(isinstance(one, (mg.Evaluation, mg.History, mg.DataAudit)) for one in evidence)
+        assert bool(evidence) == (verdict.metric not in WIRING)
         self.verdicts.append(verdict)
 
     def evaluation(self, evaluation: mg.Evaluation) -> None: ...
@@ -188,7 +188,15 @@ FIRST = {
     "assert_over_seeds": "evaluations",
     "assert_generalization_gap_at_most": "train_evaluation",
     "assert_training_reproducible": "factory",
+    "assert_no_leakage": "train",
+    "assert_same_distribution": "train",
+    "assert_no_label_leakage": "features",
+    "assert_chance_on_shuffled_labels": "train_fn",
 }
+WIRING = (
+    *("all_parameters_train", "checkpoint_round_trip", "deterministic", "export_parity", "finite_gradients"),
+    *("fits_one_batch", "initial_loss_sane", "learns_from_input", "no_batch_mixing", "same_on_devices", "check_model"),
+)
 OF_HISTORIES = (
     "assert_converged",
     "assert_loss_decreases",
@@ -200,12 +208,13 @@ OF_HISTORIES = (
 
 def test_every_helper_is_an_assertion_of_one_signature() -> None:
     names = [name for name in mg.__all__ if name.startswith("assert_")]
-    assert len(names) == 23
+    assert len(names) == 37
     for name in names:
         helper = getattr(mg, name)
         assert callable(helper)
         assert helper.__name__ == name
         first = FIRST.get(name, "history" if name in OF_HISTORIES else "evidence")
+        first = "model" if name.removeprefix("assert_") in WIRING else first
         assert next(iter(inspect.signature(helper).parameters)) == first
 
 
@@ -248,6 +257,29 @@ FEW = np.random.default_rng(0).normal(size=(8, 2)), np.arange(8) % 2
 SHORT: dict[str, Any] = {"loss": "cross_entropy", "optimizer": adam, "epochs": 1, "device": "cpu"}
 
 
+def blind() -> Any:
+    """A model whose first layer never learns."""
+    import torch
+
+    class Blind(torch.nn.Sequential):
+        def forward(self, x: Any) -> Any:
+            return self[1](self[0](x).detach())
+
+    return Blind(torch.nn.Linear(2, 4), torch.nn.Linear(4, 2))
+
+
+def torch_batch() -> Any:
+    import torch
+
+    return torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
+
+
+def cheating(features: Any, target: Any) -> mg.Evaluation:
+    return mg.Evaluation.from_predictions(target=target, preds=target, outputs="labels")
+
+
+TABLE = np.random.default_rng(3).normal(size=(60, 2))
+HALVES = np.arange(60) % 2
 RED = [
     lambda: mg.assert_metric(RARE, "recall", at_least=0.9),
     lambda: mg.assert_recall_at_least(RARE, 0.9),
@@ -260,6 +292,12 @@ RED = [
     lambda: mg.assert_no_overfitting(MEMORISED),
     lambda: mg.assert_metric_improves(STUCK, "val_loss"),
     lambda: mg.assert_training_reproducible(drifting, FEW, **SHORT),
+    lambda: mg.assert_no_leakage((TABLE, HALVES), (TABLE[:5], HALVES[:5])),
+    lambda: mg.assert_no_label_leakage(np.c_[TABLE, HALVES], HALVES),
+    lambda: mg.assert_same_distribution((TABLE, HALVES), (TABLE + 9, HALVES)),
+    lambda: mg.assert_chance_on_shuffled_labels(cheating, TABLE, HALVES),
+    lambda: mg.assert_all_parameters_train(blind(), torch_batch(), loss="cross_entropy"),
+    lambda: mg.check_model(blind(), torch_batch(), "cross_entropy"),
 ]
 WRONG = [
     lambda: mg.assert_metric(RARE, "recal", at_least=0.9),
@@ -273,10 +311,17 @@ WRONG = [
     lambda: mg.assert_no_overfitting(None),
     lambda: mg.assert_metric_improves(STUCK, "val_los"),
     lambda: mg.assert_training_reproducible(None, FEW, **SHORT),
+    lambda: mg.assert_no_leakage((TABLE, HALVES), (TABLE[:5, :1], HALVES[:5])),
+    lambda: mg.assert_no_label_leakage(TABLE[:, :0], HALVES),
+    lambda: mg.assert_same_distribution((TABLE, HALVES), (TABLE[:, :1], HALVES)),
+    lambda: mg.assert_chance_on_shuffled_labels(None, TABLE, HALVES),
+    lambda: mg.assert_all_parameters_train(blind(), None, loss="cross_entropy"),
+    lambda: mg.check_model(blind(), torch_batch(), "cross_entropi"),
 ]
 KINDS = [
     *("assert_metric", "helper", "majority", "every class", "no regression", "over seeds", "gap", "loss decreases"),
-    *("no overfitting", "metric improves", "reproducible"),
+    *("no overfitting", "metric improves", "reproducible", "leakage", "label leakage", "distribution", "shuffled"),
+    *("parameters", "check_model"),
 ]
 
 
@@ -327,7 +372,7 @@ def test_threads_reach_the_listener(heard: Listener) -> None:
 
 
 def test_what_the_listener_says_is_warned_of_at_the_callers_line(heard: Listener, monkeypatch: Any) -> None:
-    monkeypatch.setattr(heard, "verdict", lambda verdict, *evidence: "judged too often")
+    monkeypatch.setattr(heard, "verdict", lambda verdict, *evidence, again: "judged too often")
     calls: list[Any] = [
         lambda: mg.assert_recall_at_least(EVALUATION, 0.1),
         lambda: mg.assert_metric(EVALUATION, "mcc", at_least=0.1),

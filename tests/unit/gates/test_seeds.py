@@ -206,7 +206,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[tuple[mg.Verdict, tuple[Evaluation, ...]]] = []
 
-    def verdict(self, verdict: mg.Verdict, *evidence: Evaluation) -> None:
+    def verdict(self, verdict: mg.Verdict, *evidence: Evaluation, again: object = None) -> None:
         self.heard.append((verdict, evidence))
 
     def evaluation(self, evaluation: Evaluation) -> None: ...

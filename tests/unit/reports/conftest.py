@@ -417,4 +417,181 @@ def report() -> Report:
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """Makers of what a journal holds."""
-    return SimpleNamespace(verdict=verdict, entry=entry, evaluation=evaluation, history=history, build=build)
+    return SimpleNamespace(
+        verdict=verdict,
+        entry=entry,
+        evaluation=evaluation,
+        history=history,
+        build=build,
+        gate=gate,
+        cell=cell,
+        fault=fault,
+        mutated=mutated,
+        mutation=mutation,
+        digits_mutation=digits_mutation,
+        large_mutation=large_mutation,
+        finding=finding,
+        audits=audits,
+    )
+
+
+def gate(text: str, test: str | None = "tests/models/test_digits.py::test_digits", **changes: Any) -> dict[str, Any]:
+    """A gate of a mutated model."""
+    base = {"gate": text, "test": test, "metric": "accuracy", "label": None, "estimate": 0.97}
+    return {**base, "state": "mutated", "caught": 0, "counted": 0} | changes
+
+
+def cell(caught: bool = True, estimate: Any = 0.31, moved: Any = -0.66, **changes: Any) -> dict[str, Any]:
+    """What a gate made of a fault."""
+    outcome = "FAIL" if caught else "PASS"
+    return {"caught": caught, "outcome": outcome, "estimate": estimate, "moved": moved, "error": None} | changes
+
+
+def fault(name: str, kind: str, cells: list[dict[str, Any] | None], **changes: Any) -> dict[str, Any]:
+    """A fault; noticed where one of its cells is."""
+    base = {"name": name, "kind": kind, "where": None, "strength": None, "changed": 0.5, "equivalent": False}
+    return {**base, "caught": any(one is not None and one["caught"] for one in cells), "cells": cells} | changes
+
+
+def mutated(faults: list[dict[str, Any]], gates: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """A model with its faults, counted."""
+    counts = counted(faults)
+    for index, one in enumerate(gates):
+        green = one["state"] == "mutated"
+        judged = [row["cells"][index] for row in faults if green and not row["equivalent"] and row["cells"][index]]
+        one["caught"], one["counted"] = sum(cell["caught"] for cell in judged), len(judged)
+    noise: dict[str, float | None] = {}
+    for row in faults:
+        if row["kind"] == "noise":
+            known = noise.setdefault(row["where"], None)
+            if row["caught"] and not row["equivalent"]:
+                noise[row["where"]] = row["strength"] if known is None else min(known, row["strength"])
+    smallest = [{"where": where, "strength": strength} for where, strength in noise.items()]
+    base = {"model": "DigitNet", "key": "e4", "tests": [], "layers_left_out": 0, "reason": None, "gates": gates}
+    return {**base, "faults": faults, **counts, "smallest_noise": smallest} | changes
+
+
+def counted(faults: list[dict[str, Any]]) -> dict[str, int]:
+    """How many faults were caught, counted and equivalent."""
+    judged = [row for row in faults if not row["equivalent"]]
+    caught = sum(row["caught"] for row in judged)
+    return {"caught": caught, "counted": len(judged), "equivalent": len(faults) - len(judged)}
+
+
+def mutation(models: list[dict[str, Any]], minimum: float | None = None, **changes: Any) -> dict[str, Any]:
+    """What the run's mutation found."""
+    counts = {name: sum(model[name] for model in models) for name in ("caught", "counted", "equivalent")}
+    share = counts["caught"] / counts["counted"] if counts["counted"] else None
+    enough = None if minimum is None else share is not None and share >= minimum
+    base = {**counts, "share": share, "minimum": minimum, "enough": enough, "models": models, "not_mutated": []}
+    return base | changes
+
+
+def digits_mutation(minimum: float | None = None) -> dict[str, Any]:
+    """The mutation of a network for digits: three gates, one of which is red already, and 17 faults."""
+    gates = [
+        gate("accuracy >= 0.8"),
+        gate("recall[3] >= 0.9", metric="recall", label=3, estimate=0.985),
+        gate("loss <= 0.1", metric="loss", estimate=0.42, state="red already"),
+    ]
+
+    def pair(accuracy: float, recall: float) -> list[dict[str, Any] | None]:
+        return [
+            cell(accuracy < 0.8, accuracy, accuracy - 0.97),
+            cell(recall < 0.9, recall, recall - 0.985),
+            cell(True, 2.1, 1.68),
+        ]
+
+    faults = []
+    for where, ends in (("'0'", (0.95, 0.62, 0.31)), ("'2'", (0.97, 0.96, 0.94)), ("'4'", (0.96, 0.88, 0.2))):
+        faults.append(fault(f"weights of {where} zeroed", "zeroed", pair(0.1, 0.0), where=where, changed=0.9))
+        for strength, accuracy in zip((0.03, 0.1, 0.3), ends, strict=True):
+            faults.append(
+                fault(
+                    f"noise of {strength} of the spread in {where}",
+                    "noise",
+                    pair(accuracy, min(accuracy + 0.03, 1.0)),
+                    where=where,
+                    strength=strength,
+                    changed=1 - accuracy,
+                    equivalent=accuracy > 0.965,
+                )
+            )
+    for bits, accuracy in ((8, 0.97), (4, 0.93), (2, 0.5)):
+        faults.append(
+            fault(
+                f"weights rounded to {bits} bits", "quantised", pair(accuracy, accuracy), strength=float(bits),
+                changed=0.97 - accuracy, equivalent=bits == 8,
+            )
+        )  # fmt: skip
+    faults.append(fault("class 8 merged into 9", "class merged", pair(0.871, 0.985), where="head", changed=0.098))
+    faults.append(fault("classes 3 and 5 swapped", "classes swapped", pair(0.77, 0.01), where="head", changed=0.21))
+    for one in faults:  # a gate that is red already notices nothing
+        one["caught"] = any(found["caught"] for found in one["cells"][:2])
+    model = mutated(faults, gates, tests=["tests/models/test_digits.py::test_digits"])
+    why = "the evidence was not made by evaluate"
+    rows = [{"test": "tests/models/test_birds.py::test_macro_recall", "gate": "macro recall >= 0.8", "why": why}]
+    return mutation([model], minimum, not_mutated=rows)
+
+
+def finding(name: str, text: str, **changes: Any) -> dict[str, Any]:
+    """One thing that was looked for in data."""
+    numbers = dict.fromkeys(("estimate", "lower", "upper", "p"))
+    return {"name": name, "count": None, "of": None, "rows": [], **numbers, "text": text} | changes
+
+
+def audits() -> tuple[dict[str, Any], ...]:
+    """Two audits as the report holds them."""
+    leakage = [
+        finding(
+            "duplicates",
+            "12 of 300 test rows are training rows too",
+            count=12,
+            of=300,
+            rows=[[7, 120], [9, 133], [31, 5], [44, 810], [60, 2], [61, 3], [70, 4], [71, 6], [80, 8], [99, 11]],
+        ),
+        finding("groups", "no group is on both sides", count=0, of=41),
+        finding("train duplicates", "3 rows of train repeat another", count=3, of=900, rows=[[1], [2], [3]]),
+    ]
+    label = [
+        finding(
+            f"feature {PIPE}",
+            "this feature alone all but decides the target",
+            estimate=0.998,
+            lower=0.991,
+            upper=1.0,
+            p=0.00001,
+        )
+    ]
+    sizes = {"train": 900, "test": 300}
+    one = {"key": "a1", "tests": ["tests/test_data.py::test_leakage"], "kind": "audit", "about": "leakage"}
+    two = {"key": "a2", "tests": [], "kind": "audit", "about": "label leakage", "sizes": {"rows": 1200}}
+    return (
+        {**one, "sizes": sizes, "features": 30, "findings": leakage},
+        {**two, "features": None, "findings": label},
+    )
+
+
+def large_mutation(gates: int = 50, faults: int = 80) -> dict[str, Any]:
+    """Many gates and many faults."""
+    random_ = random.Random(0)
+    kinds = ("zeroed", "noise", "quantised", "class merged", "feature shuffled")
+    columns = [gate(f"recall['species {index}'] >= 0.9", f"tests/a.py::test_{index}") for index in range(gates)]
+    rows = []
+    for index in range(faults):
+        hard = random_.random()
+        cells = [cell(caught := random_.random() > hard + 0.3, moved=-0.4 if caught else -0.02) for _ in columns]
+        kind = kinds[index % 5]
+        graded = kind in ("noise", "quantised")
+        rows.append(
+            fault(
+                f"fault {index} in 'backbone.layer{index % 4}.block.conv{index}'",
+                kind,
+                list(cells),
+                where=f"'backbone.layer{index // 15}'",
+                strength=(0.01, 0.03, 0.1)[index // 5 % 3] if graded else None,
+                changed=random_.random(),
+                equivalent=index % 9 == 0,
+            )
+        )
+    return mutation([mutated(rows, columns, model="BirdNet", key="e5")], 0.8)

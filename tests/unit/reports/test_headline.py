@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.gates.verdict import Outcome
+from pytest_modelgate.reports.headline import headline as write
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -100,3 +101,72 @@ def test_pytest_may_fail_where_no_test_did(make: SimpleNamespace) -> None:
 
 def test_the_sentence_stays_on_one_line(make: SimpleNamespace) -> None:
     assert "\n" not in headline(make, [("failed", [{**RED, "gate": "a\nb"}])], why_incomplete="two\nlines")
+
+
+@pytest.mark.parametrize(
+    ("answer", "green", "failed", "caught", "sentence"),
+    [
+        ("passed", True, 0, 9, "Passed: the one gate is green."),
+        (
+            "failed",
+            True,
+            0,
+            5,
+            "Failed: the gates noticed too few faults: 5 of 10 = 0.500 (required: 0.800), "
+            "though the one gate is green.",
+        ),
+        (
+            "failed",
+            True,
+            1,
+            5,
+            "Failed: 1 test failed and the gates noticed too few faults: 5 of 10 = 0.500 (required: 0.800), "
+            "though the one gate is green.",
+        ),
+        (
+            "failed",
+            False,
+            1,
+            5,
+            "Failed: 1 of 1 gate is red (recall >= 0.9 in t); "
+            "the gates noticed too few faults: 5 of 10 = 0.500 (required: 0.800).",
+        ),
+        ("failed", False, 1, 9, "Failed: 1 of 1 gate is red (recall >= 0.9 in t)."),
+        (
+            "incomplete",
+            True,
+            0,
+            5,
+            "Incomplete: why, though all of 1 test ended; of the 1 gate that was judged until then, none is red; "
+            "the gates noticed too few faults: 5 of 10 = 0.500 (required: 0.800).",
+        ),
+    ],
+)
+def test_too_few_faults_are_told(
+    make: SimpleNamespace, answer: str, green: bool, failed: int, caught: int, sentence: str
+) -> None:
+    verdict = make.verdict(**(GREEN if green else RED)) | {"test": "t", "expected": False}
+    tests = {"collected": 1, "failed": failed, "error": 0, "not_run": 0}
+    faults = [make.fault(str(index), "zeroed", [make.cell(index < caught)]) for index in range(10)]
+    found = make.mutation([make.mutated(faults, [make.gate("recall >= 0.9")])], 0.8)
+    assert write(answer, tests, [verdict], "why", found) == sentence
+
+
+def test_a_share_just_short_of_the_required_one_does_not_look_like_it(make: SimpleNamespace) -> None:
+    found = make.mutation([], 0.8, caught=7999, counted=10000, share=0.7999, enough=False)
+    sentence = write("failed", {"collected": 0, "failed": 0, "error": 0}, [], None, found)
+    assert "7,999 of 10,000 = 0.7999 (required: 0.8000)" in sentence
+
+
+def test_where_there_was_no_fault_to_notice_the_sentence_says_so(make: SimpleNamespace) -> None:
+    tests = {"collected": 0, "failed": 0, "error": 0}
+    sentence = write("failed", tests, [], None, make.mutation([], 0.8))
+    assert sentence == (
+        "Failed: no fault was there that the gates could notice (required: 0.800), and no gate was judged."
+    )
+
+
+def test_without_a_required_share_the_sentence_is_the_usual_one(make: SimpleNamespace) -> None:
+    tests = {"collected": 0, "failed": 0, "error": 0}
+    for answer in ("passed", "failed"):
+        assert write(answer, tests, [], None, make.mutation([])) == write(answer, tests, [], None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -298,3 +300,105 @@ def test_a_report_without_the_newer_keys_renders(make: SimpleNamespace) -> None:
     for key in ("settle", "family", "details"):
         del older["verdicts"][0][key]
     assert render(Report.from_dict(older)) == render(report)
+
+
+def test_without_mutation_and_audits_the_page_has_nothing_of_them(make: SimpleNamespace, report: Report) -> None:
+    full = render(replace(report, mutation=make.digits_mutation(0.9), audits=make.audits()))
+    style = files("pytest_modelgate.reports").joinpath("templates/mutation.css").read_text(encoding="utf-8")
+    start, end = (
+        full.index('<section aria-labelledby="mutation">'),
+        full.index('<section aria-labelledby="evaluations">'),
+    )
+    rest = full[:start] + full[end:]
+
+    assert rest.count(style.rstrip()) == 1
+    assert rest.replace(style.rstrip(), "") == render(report)
+
+
+@pytest.fixture(scope="module")
+def mutated(make: SimpleNamespace) -> Page:
+    """A page with mutation and audits, and red gates that rest on an audit."""
+    verdict = make.verdict(outcome=Outcome.FAIL, evidence="a1")
+    lines = [make.entry("t", "evaluation", make.evaluation("e4")), make.entry("t", "verdict", verdict)]
+    report = make.build(lines, outcomes={"t": "failed"})
+    return Page(render(replace(report, mutation=make.digits_mutation(0.9), audits=make.audits())))
+
+
+def test_a_page_with_mutation_and_audits_is_sound(mutated: Page) -> None:
+    assert (mutated.faults, mutated.open) == ([], [])
+    ids = [attributes["id"] for _, attributes in mutated.elements if "id" in attributes]
+    links = {attributes["href"] for tag, attributes in mutated.elements if tag == "a"}
+    assert len(ids) == len(set(ids))
+    assert links == {"#evaluation-1", "#audit-1"}
+    assert {str(link).removeprefix("#") for link in links} <= set(ids)
+
+
+def test_what_every_gate_let_through_stands_before_the_table(mutated: Page) -> None:
+    words = [words for _, words in mutated.texts]
+    start = words.index("let through by every gate")
+    assert words[start - 1] == "7"
+    assert words[start + 1 : start + 4] == [
+        "noise of 0.1 of the spread in '4'", "and 1 weaker", "– 12% of predictions changed",
+    ]  # fmt: skip
+    assert start < words.index("Fault by gate")
+    assert ("span", "required 0.900: NOT enough") in mutated.texts
+    assert mutated.count("span", "few") == 1
+
+
+def test_the_table_has_a_row_a_fault_and_a_column_a_gate(mutated: Page) -> None:
+    assert mutated.count("th", "gate") == 3 + 1  # and the column of the table of gates
+    assert mutated.count("tr", "missed") == 7
+    assert mutated.count("tr", "kind") == 5
+    ticks = [words for tag, words in mutated.texts if tag == "td" and words.startswith("✓ ")]
+    assert len(ticks) == mutated.count("td", "caught") - 4  # the others stand in the tables of graded faults
+    assert len(ticks) == 16
+    chips = [words for tag, words in mutated.texts if tag == "span" and words == "let through"]
+    assert len(chips) == 7
+    assert mutated.count("details", "slight") == 1
+
+
+def test_audits_are_shown_with_their_rows(mutated: Page) -> None:
+    assert mutated.count("table", "findings") == 2
+    assert mutated.count("tr", "offends") == 2
+    assert (
+        "td",
+        "7 (120), 9 (133), 31 (5), 44 (810), 60 (2), 61 (3), 70 (4), 71 (6), 80 (8), 99 (11), …",
+    ) in mutated.texts
+
+
+def test_of_very_many_findings_the_rest_is_counted(make: SimpleNamespace) -> None:
+    audit = {**make.audits()[1], "findings": [make.finding(f"feature {index}", "fine") for index in range(230)]}
+    page = Page(render(replace(make.build([]), audits=(audit, {**audit, "key": "b", "findings": []}))))
+    assert ("p", "And 30 more findings.") in page.texts
+    assert page.faults == []
+
+
+def test_many_gates_and_faults_stay_small(make: SimpleNamespace) -> None:
+    text = render(replace(make.build([]), mutation=make.large_mutation(50, 80)))
+    assert len(text) < 300_000
+    assert 'class="mutants many"' in text
+
+    page = Page(render(replace(make.build([]), mutation=make.large_mutation(110, 3))))  # one of them is equivalent
+    assert page.faults == []
+    assert page.count("th", "gate") == 100
+    assert sum(tag == "td" and "title" in attributes for tag, attributes in page.elements) == 2 * 100
+    assert ("p", "The first 100 of 110 gates; report.json has all.") in page.texts
+
+
+def test_odd_mutations_render(make: SimpleNamespace) -> None:
+    red = make.mutated([make.fault("f", "noise", [make.cell()])], [make.gate("a", state="red already")])
+    idle = make.mutated([make.fault("f", "zeroed", [make.cell(False)], changed=None)], [make.gate("a", None)])
+    nothing = make.mutated([], [], key="nowhere", reason="why", layers_left_out=2)
+    rows = [{"test": None, "gate": "<b>", "why": "<i>"}]
+    found = make.mutation([red, idle, nothing], not_mutated=rows)
+    text = render(replace(make.build([]), mutation=found))
+    page = Page(text)
+
+    assert page.faults == []
+    assert "<b>" not in text
+    assert (
+        "span",
+        "none of its gates is green on the model itself; no faults in weights or inputs: why; 2 layers left out",
+    ) in page.texts
+    assert ("p", "This gate noticed nothing:") in page.texts
+    assert Page(render(replace(make.build([]), mutation=make.mutation([])))).faults == []

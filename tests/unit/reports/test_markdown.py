@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -178,3 +179,102 @@ def test_a_report_without_the_newer_keys_renders(make: SimpleNamespace) -> None:
     for key in ("settle", "family", "details"):
         del older["verdicts"][0][key]
     assert render(Report.from_dict(older)) == render(report)
+
+
+def test_without_mutation_and_audits_nothing_is_said_of_them(make: SimpleNamespace, report: Report) -> None:
+    full = render(replace(report, mutation=make.digits_mutation(0.9), audits=make.audits()))
+    start, end = full.index("### Would the gates notice"), full.index("### Evaluations")
+    assert full[:start] + full[end:] == render(report)
+
+
+def test_what_every_gate_let_through_stands_before_the_rest(make: SimpleNamespace) -> None:
+    lines = render(replace(make.build([]), mutation=make.digits_mutation(0.9))).splitlines()
+
+    assert lines[4:14] == [
+        "### Would the gates notice a broken model?",
+        "",
+        "❌ **gates noticed 8 of 15 faults (0.533); 2 changed too little to count; required 0.900: NOT enough**",
+        "",
+        "A gate notices a fault where it is green on the model and red on the model with the fault.",
+        "",
+        "**DigitNet**",
+        "",
+        "| Let through by every gate | Predictions changed | Hint |",
+        "| --- | ---: | --- |",
+    ]
+    assert lines[14] == (
+        "| ⚠️ noise of 0.1 of the spread in '4' (and 1 weaker) | 12% "
+        "| tighten a bar, or add assert_no_regression against a baseline |"
+    )
+    assert "| ⚠️ class 8 merged into 9 | 9.8% | -0.099 | 0.000 | – |" in lines
+    assert "| classes 3 and 5 swapped | 21% | ✓ -0.200 | ✓ -0.975 | – |" in lines
+    assert "| '2' | too little | ⚠️ 0 of 2 | ⚠️ 0 of 2 |" in lines
+    assert "| `loss <= 0.1`<br>`tests/models/test_digits.py::test_digits` | 0.420 | red already |" in lines
+    assert "Smallest noise noticed: '0' 0.1, '2' none, '4' 0.3." in lines
+    assert "- weights rounded to 8 bits (0%)" in lines
+    assert "- `macro recall >= 0.8` in `tests/models/test_birds.py::test_macro_recall`" in lines
+
+
+def test_of_many_gates_only_counts_are_given(make: SimpleNamespace) -> None:
+    few = render(replace(make.build([]), mutation=make.large_mutation(12, 20)))
+    many = render(replace(make.build([]), mutation=make.large_mutation(13, 20)))
+    assert "Fault by gate" in few
+    assert "Fault by gate" not in many
+    assert "13 gates: what each noticed" in many
+
+
+def test_of_very_many_faults_and_gates_the_rest_is_counted(make: SimpleNamespace) -> None:
+    faults = [make.fault(str(index), "zeroed", [make.cell(False)]) for index in range(60)]
+    rows = [{"test": None, "gate": "g", "why": "w"}] * 60
+    model = make.mutated(faults, [make.gate("a")])
+    markdown = render(replace(make.build([]), mutation=make.mutation([model] * 30, not_mutated=rows)))
+
+    assert markdown.count("And 10 more: see report.html.") == 20
+    assert "And 10 more models: see report.html." in markdown
+    assert "- and 10 more: see report.html" in markdown
+    assert "| `a`<br>`tests/models/test_digits.py::test_digits` | 0.970 | ⚠️ **0 of 60** |" in markdown
+    assert "**1. DigitNet**: gates noticed 0 of 60 faults (0.000)" in markdown
+
+
+def test_audits_list_what_was_looked_for(make: SimpleNamespace) -> None:
+    lines = render(replace(make.build([]), audits=make.audits())).splitlines()
+
+    assert lines[4:9:2] == [
+        "### Data",
+        "<details><summary>1. leakage</summary>",
+        "train 900 · test 300 · features 30",
+    ]
+    assert lines[10:13] == [
+        "| Looked for | Rows | Figures | First rows |",
+        "| --- | ---: | --- | --- |",
+        "| duplicates<br>12 of 300 test rows are training rows too | 12 of 300 | – "
+        "| 7 (120), 9 (133), 31 (5), 44 (810), 60 (2), 61 (3), 70 (4), 71 (6), 80 (8), 99 (11), … |",
+    ]
+    assert sum(line.startswith("Rows count from 0") for line in lines) == 1
+
+
+def test_of_very_many_findings_the_rest_is_counted(make: SimpleNamespace) -> None:
+    audit = {**make.audits()[1], "findings": [make.finding(f"feature {index}", "fine") for index in range(60)]}
+    empty = {**audit, "findings": []}
+    assert "And 10 more findings: see report.html." in render(replace(make.build([]), audits=(audit, empty)))
+
+
+def test_no_name_in_mutation_or_audits_becomes_markup(make: SimpleNamespace) -> None:
+    hostile = "<script>|`x` *d* [e](http://x)\n@you"
+    faults = [
+        make.fault(hostile, hostile, [make.cell(False), make.cell(error=hostile)], where=hostile, strength=strength)
+        for strength in (0.1, 0.2)
+    ]
+    faults[1]["equivalent"] = True
+    faults.append(make.fault(hostile, "noise", [make.cell(False), None], where=hostile, strength=0.1))
+    row = make.mutated(faults, [make.gate(hostile), make.gate(hostile, hostile)], model=hostile, layers_left_out=1)
+    rows = [{"test": hostile, "gate": hostile, "why": hostile}]
+    audit = {**make.audits()[0], "sizes": {hostile: 1}, "findings": [make.finding(hostile, hostile)]}
+    report = replace(make.build([]), mutation=make.mutation([row], not_mutated=rows), audits=(audit,))
+    markdown = outside_code(render(report))
+
+    assert "<script" not in markdown
+    assert set(re.findall(r"</?(\w+)", markdown)) <= {"details", "summary", "br", "code"}
+    assert not re.search(r"\]\(|\*d\*|@you", markdown)
+    for table in re.findall(r"(?:^\|.*\n)+", render(report), flags=re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1

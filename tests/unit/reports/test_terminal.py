@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,3 +237,118 @@ def test_a_long_test_keeps_its_end_and_a_long_gate_its_bar(make: SimpleNamespace
 
 def test_a_value_that_is_just_short_of_its_bar_does_not_look_like_it(make: SimpleNamespace) -> None:
     assert " 0.89996 " in row(make, estimate=0.89996, bar=0.9)
+
+
+def mutated(report: Report, found: dict[str, Any] | None, width: int = 80) -> list[tuple[str, str]]:
+    """The lines that mutation adds to the summary."""
+    plain = summary_lines(report, width=width, unicode=True)
+    lines = summary_lines(replace(report, mutation=found), width=width, unicode=True)
+    assert lines[: len(plain)] == plain
+    return list(lines[len(plain) :])
+
+
+def test_the_faults_that_every_gate_let_through_are_told(make: SimpleNamespace, report: Report) -> None:
+    assert mutated(report, make.digits_mutation(0.9)) == [
+        ("", ""),
+        ("mutation: gates noticed 8 of 15 faults (0.533); 2 changed too little to count", "red"),
+        ("let through by every gate:", "yellow"),
+        ("  noise of 0.1 of the spread in '4' (and 1 weaker): 12% of predictions changed", "yellow"),
+        ("  noise of 0.3 of the spread in '2' (and 1 weaker): 6% of predictions changed", "yellow"),
+        ("  noise of 0.03 of the spread in '0': 5% of predictions changed", "yellow"),
+        ("  weights rounded to 4 bits: 4% of predictions changed", "yellow"),
+        ("    hint: tighten a bar, or add assert_no_regression against a baseline", ""),
+        ("  class 8 merged into 9: 9.8% of predictions changed", "yellow"),
+        ("    hint: add assert_every_class_recall_at_least: accuracy averages a lost", ""),
+        ("      class away", ""),
+        ("smallest noise noticed: '0' 0.1, '2' none, '4' 0.3", ""),
+        ("required 0.900: NOT enough", "red"),
+        ("not mutated: 1 gate: the evidence was not made by evaluate", ""),
+    ]
+
+
+def test_without_a_required_share_nothing_is_red(make: SimpleNamespace, report: Report) -> None:
+    styles = [style for _, style in mutated(report, make.digits_mutation())]
+    assert styles[1] == "yellow"
+    assert "red" not in styles
+
+
+def test_a_suite_that_notices_all_is_short(make: SimpleNamespace, report: Report) -> None:
+    faults = [make.fault("x", "zeroed", [make.cell()])]
+    found = make.mutation([make.mutated(faults, [make.gate("a")])], 0.5)
+    assert mutated(report, found) == [
+        ("", ""),
+        ("mutation: gates noticed 1 of 1 fault (1.000)", ""),
+        ("required 0.500: enough", ""),
+    ]
+
+
+def test_without_mutation_nothing_is_said(report: Report) -> None:
+    assert mutated(report, None) == []
+
+
+def test_mutation_is_told_where_no_gate_was_judged(make: SimpleNamespace) -> None:
+    assert len(mutated(make.build([]), make.mutation([]))) == 2
+
+
+def test_of_many_faults_each_hint_has_some(make: SimpleNamespace, report: Report) -> None:
+    """Many layers with noise do not hide the one class that was lost; the rest is counted."""
+    faults = [
+        make.fault(f"noise {place}.{step}", "noise", [make.cell(False)], where=str(place), strength=step / 10)
+        for place in range(30)
+        for step in (1, 2)
+    ]
+    faults.append(make.fault("class merged", "class merged", [make.cell(False)], changed=0.02))
+    found = make.mutation([make.mutated(faults, [make.gate("accuracy >= 0.1")], smallest_noise=[])])
+    lines = [line for line, _ in mutated(report, found)]
+
+    assert "  class merged: 2% of predictions changed" in lines
+    assert sum(" of predictions changed" in line for line in lines) == 10
+    assert "  and 42 more" in lines
+    assert "noticed nothing: accuracy >= 0.1" in lines
+
+
+def test_several_models_are_told_apart(make: SimpleNamespace, report: Report) -> None:
+    def model(name: str, **changes: Any) -> dict[str, Any]:
+        faults = [make.fault("f", "noise", [make.cell(False)], where="a", strength=0.1)]
+        return make.mutated(faults, [make.gate("a")], model=name, **changes)  # type: ignore[no-any-return]
+
+    found = make.mutation([model("A"), model("B", layers_left_out=3)])
+    lines = [line for line, _ in mutated(report, found)]
+    assert "2. B: gates noticed 0 of 1 fault (0.000); 3 layers left out" in lines
+    assert not any(line.startswith("1. A:") for line in lines)
+    assert "  f (2. B): 50% of predictions changed" in lines
+    assert "smallest noise noticed (1. A): a none" in lines
+
+
+def test_many_reasons_and_idle_gates_are_counted(make: SimpleNamespace, report: Report) -> None:
+    rows = [{"test": None, "gate": "g", "why": f"why {index}"} for index in range(8)]
+    faults = [make.fault("f", "zeroed", [make.cell(False)] * 8)]
+    found = make.mutation([make.mutated(faults, [make.gate(str(index)) for index in range(8)])], not_mutated=rows)
+    lines = [line for line, _ in mutated(report, found)]
+    assert "noticed nothing: 0, 1, 2, 3, 4, and 3 more" in lines
+    assert lines[-2:] == ["not mutated: 1 gate: why 4", "not mutated: 3 gates for other reasons"]
+
+
+@given(name=st.text(max_size=120), width=st.integers(80, 200))
+def test_lines_of_mutation_fit_whatever_the_names(make: SimpleNamespace, name: str, width: int) -> None:
+    faults = [
+        make.fault(name, "noise", [make.cell(False)], where=name, strength=0.1),
+        make.fault(name, name, [make.cell()]),
+    ]
+    rows = [{"test": name, "gate": name, "why": name}]
+    row = make.mutated(faults, [make.gate(name)], model=name, reason=name)
+    report = replace(make.build([]), mutation=make.mutation([row, row], 0.9, not_mutated=rows))
+    for unicode in (True, False):
+        lines = [line for line, _ in summary_lines(report, width=width, unicode=unicode)]
+        assert all(columns(line) <= width for line in lines)
+        assert all(line.isprintable() for line in lines)
+        assert unicode or all(line.isascii() for line in lines)
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_a_large_mutation_stays_short(make: SimpleNamespace, unicode: bool) -> None:
+    report = replace(make.build([]), mutation=make.large_mutation())
+    lines = [line for line, _ in summary_lines(report, width=80, unicode=unicode)]
+    assert len(lines) < 35
+    assert max(map(columns, lines)) <= 80
+    assert unicode or all(line.isascii() for line in lines)

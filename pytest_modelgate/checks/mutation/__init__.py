@@ -1,0 +1,1 @@
+"""Faulted twins of a model, and what the gates say of them."""
