@@ -60,7 +60,7 @@ def assert_no_leakage(
     """
 
     def judged() -> Judged:
-        from pytest_modelgate.checks.leakage import audit_leakage
+        from pytest_modelgate.checks.data.leakage import audit_leakage
 
         level = listener().confidence if confidence is None else confidence
         gate = NoLeakage(confidence=level)
@@ -101,7 +101,7 @@ def assert_no_label_leakage(
     """
 
     def judged() -> Judged:
-        from pytest_modelgate.checks.label_leakage import audit_label_leakage
+        from pytest_modelgate.checks.data.label_leakage import audit_label_leakage
 
         sure = listener().confidence if confidence is None else confidence
         gate = NoLabelLeakage(at, confidence=sure, if_unsure=listener().if_unsure if if_unsure is None else if_unsure)
@@ -136,7 +136,7 @@ def assert_same_distribution(
     """
 
     def judged() -> Judged:
-        from pytest_modelgate.checks.distribution import audit_distribution
+        from pytest_modelgate.checks.data.distribution import audit_distribution
 
         sure = listener().confidence if confidence is None else confidence
         gate = SameDistribution(
@@ -178,7 +178,7 @@ def assert_chance_on_shuffled_labels(
     """
 
     def judged() -> Judged:
-        from pytest_modelgate.checks.shuffled import audit_shuffled_labels
+        from pytest_modelgate.checks.data.shuffled import audit_shuffled_labels
 
         sure = listener().confidence if confidence is None else confidence
         gate = ChanceOnShuffledLabels(

@@ -54,7 +54,7 @@ def settle(make: Callable[[], _Judge], evidence: Evaluation | ConfusionMatrix) -
 
     def judged() -> Judged:
         evaluation, gate = as_evaluation(evidence), make()
-        return Judged(gate.check(evaluation), [evaluation], gate.check)
+        return Judged(gate.check(evaluation), [evaluation], getattr(gate, "glance", gate.check))
 
     return settled(judged)
 

@@ -1,1 +1,1 @@
-"""Judgements that run a model: trained twice, so far."""
+"""Judgements that run a model or read data: reproducible training, wiring, data, faulted twins."""

@@ -123,7 +123,18 @@ class Gate:
             BarError: a bar of accuracy that always answering the majority class would meet.
             EvidenceError: what the metric needs was not kept.
         """
-        evaluation = as_evaluation(evidence)
+        return self._check(as_evaluation(evidence), bounded=True)
+
+    def glance(self, evidence: Evaluation | ConfusionMatrix) -> Verdict:
+        """The colour of `check` for less: without bounds and words where the estimate alone decides it.
+
+        So it does under `if_unsure="estimate"` for metrics of counts, whose bounds enclose the estimate. An outcome
+        that was not worked out is `INCONCLUSIVE`, without a `method`.
+        """
+        decided = self.if_unsure == "estimate" and get_metric(self.metric).needs == "counts"
+        return self._check(as_evaluation(evidence), bounded=not decided)
+
+    def _check(self, evaluation: Evaluation, *, bounded: bool) -> Verdict:
         metric = get_metric(self.metric)
         label = judged_class(metric, evaluation, self.label, self.average)
         found = evaluation.measure(self.metric, label=label, average=self.average, **self.parameters)
@@ -132,7 +143,7 @@ class Gate:
         if metric.needs == "loss" and evaluation.mean_loss is not None:
             what = f"loss ({evaluation.mean_loss.name})"
         self._refuse_vacuous(evaluation, label)
-        bounds = self._bounds(evaluation, metric, found, label)
+        bounds = self._bounds(evaluation, metric, found, label) if bounded else Bounds(None, "", "not asked for")
         outcome, passed = self._decide(found, bounds)
         explanation = self._explanation(outcome, what, found)
         nothing = constant_answer(evaluation, metric) if passed and not self.allow_vacuous else None
@@ -160,7 +171,7 @@ class Gate:
             if_unsure=self.if_unsure,
             method=None if bounds.interval is None else bounds.method,
             explanation=explanation,
-            notes=tuple(self._notes(outcome, passed, evaluation, found, label, bounds)),
+            notes=tuple(self._notes(outcome, passed, evaluation, found, label, bounds)) if bounded else (),
         )
         return flagged(verdict, evaluation, proves(evaluation, metric, label)) if metric.needs == "counts" else verdict
 

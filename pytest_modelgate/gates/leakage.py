@@ -34,7 +34,7 @@ class NoLeakage:
     Raises:
         BarError: a confidence that is none.
 
-    >>> from pytest_modelgate.checks.leakage import audit_leakage
+    >>> from pytest_modelgate.checks.data.leakage import audit_leakage
     >>> import numpy as np
     >>> train = np.arange(12.0).reshape(6, 2)
     >>> verdict = NoLeakage().check(audit_leakage(train, np.array([[9.0, 9.0], [4.0, 5.0]])))

@@ -94,7 +94,7 @@ def would_reach(evaluation: Evaluation, metric: Metric, label: Label | None, bar
     row = int(rows[-1])
     now = evaluation.metric(other, label=label)
     return [
-        f"a threshold of {_short(found, row)} instead of {evaluation.threshold:.4g} reaches "
+        f"a threshold of {_short(found, row, evaluation)} instead of {evaluation.threshold:.4g} reaches "
         f"{number(values[metric.name][row], bar)} on these samples, at a {other} of {number(values[other][row])} "
         f"(now {'undefined' if now is None else number(now)}); choose it on other data"
     ]
@@ -108,12 +108,14 @@ def _of_negatives(found: Thresholds) -> dict[str, NDArray[np.float64]]:
         return {"recall": right / np.float64(negatives), "precision": right / (right + missed)}
 
 
-def _short(found: Thresholds, row: int) -> str:
-    """A threshold in as few digits as decide every sample alike."""
+def _short(found: Thresholds, row: int, evaluation: Evaluation) -> str:
+    """A threshold in as few digits as decide every sample alike, in the type in which scores are compared with it."""
+    assert evaluation.scores is not None
+    kind = evaluation.scores.values.dtype.type if evaluation.outputs == "probabilities" else np.float64
     exact = float(found.threshold[row])
     below = float(found.threshold[row - 1]) if row else -1.0
     for digits in range(2, 17):
         short = math.floor(exact * 10**digits) / 10**digits
-        if below < short <= exact:
+        if below < float(kind(short)) <= exact:
             return repr(short)
     return repr(exact)

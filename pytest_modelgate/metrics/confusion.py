@@ -236,7 +236,9 @@ class ConfusionMatrix:
             raise EvidenceError(f"confusion matrices of different classes: {self.labels!r} and {other.labels!r}")
         if self.n + other.n > np.iinfo(np.int64).max:
             raise EvidenceError("the sum of these confusion matrices does not fit into int64")
-        return ConfusionMatrix(self.counts + other.counts, self.labels)
+        total = ConfusionMatrix(self.counts + other.counts, self.labels)
+        known = self.origin is not None and other.origin is not None
+        return total.with_origin(self.origin.plus(other.origin)) if known else total
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConfusionMatrix):

@@ -23,7 +23,7 @@ _OPEN = 24
 _FILTER_FROM = 20
 _CHARTS = 9
 _COLUMNS = 100
-_FINDINGS = 200
+_FINDINGS = 12
 
 
 def render(report: Report) -> str:

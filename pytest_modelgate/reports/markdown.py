@@ -20,7 +20,7 @@ _MOST_EXPLAINED = 50
 _MOST_EVIDENCE = 20
 _CONFUSIONS = 10
 _MOST_COLUMNS = 12
-_MOST_FINDINGS = 50
+_MOST_FINDINGS = 12
 
 _MARKUP = re.compile(r"[&<|`*\\~@$]|\](?=[(\[:])|:(?=//)|#(?=\d)|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown or HTML gives a meaning within a line; an underscore only at the edge of a word."""
@@ -215,7 +215,7 @@ def _audit(row: Mapping[str, Any]) -> tuple[str, list[str]]:
     if lines:
         blocks.append(_table(audits.HEAD, lines, "lrll"))
     if len(found) > _MOST_FINDINGS:
-        blocks.append(f"And {plural(len(found) - _MOST_FINDINGS, 'more finding')}: see report.html.")
+        blocks.append(f"And {plural(len(found) - _MOST_FINDINGS, 'more finding')}: see report.json.")
     if any(one["rows"] for one in row["findings"]):
         blocks.append(audits.ROWS)
     return audits.title(row), blocks

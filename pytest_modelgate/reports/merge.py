@@ -48,7 +48,7 @@ def build_report(
     ordered = _in_order(entries, order)
     twins = {(entry["worker"], entry["data"]["of"]): entry["data"] for entry in ordered if entry["kind"] == "mutation"}
     verdicts = _verdicts([entry for entry in ordered if entry["kind"] == "verdict"])
-    settled = [(row, plain(twins.get(row.pop("place")))) for row in verdicts]
+    settled = [(row, plain(next(filter(None, map(twins.get, row.pop("places"))), None))) for row in verdicts]
     mutation = gather(settled, minimum) if mutated else None
     users: dict[str, list[str]] = {}
     for verdict in verdicts:
@@ -98,7 +98,7 @@ def _verdicts(entries: Sequence[Entry]) -> list[Row]:
     for entry in entries:
         data = plain(entry["data"])
         row = {"cached": [], **data, "test": entry["test"], "count": 1, "evidence": data.get("evidence")}
-        row["place"] = entry["worker"], entry["sequence"]
+        row["places"] = [(entry["worker"], entry["sequence"])]
         shared = "collection" if entry["test"] is None else entry["fixture"]
         if shared is not None:
             # A fixture that many tests share runs once in each process: for its first test, and ends after its last.
@@ -106,8 +106,12 @@ def _verdicts(entries: Sequence[Entry]) -> list[Row]:
             repeated[f"{entry['worker']} {content}"] += 1
             content += f" {repeated[entry['worker'] + ' ' + content]}"
             if content in seen:
+                same = rows[seen[content]]
+                assert same is not None
                 if entry["phase"] != "teardown":
+                    same["places"] += row["places"]
                     continue
+                row["places"] += same["places"]
                 rows[seen[content]] = None
             seen[content] = len(rows)
         elif entry["hypothesis"]:

@@ -60,7 +60,8 @@ def _add(model: dict[str, Any], verdict: Row, found: Row) -> None:
         model["tests"].append(verdict["test"])
     gate = {name: verdict[name] for name in ("gate", "test", "metric", "label", "estimate")}
     state = "mutated" if verdict["passed"] else "red already"
-    model["gates"].append({**gate, "state": state, "counts": found["counts"]})
+    level = gate["estimate"] if found["level"] is None else found["level"]
+    model["gates"].append({**gate, "state": state, "counts": found["counts"], "level": level})
     for fault in found["faults"]:
         named = {name: fault[name] for name in ("name", "kind", "where", "strength")}
         model["faults"].setdefault(fault["name"], {**named, "cells": {}})["cells"][column] = fault
@@ -76,7 +77,7 @@ def _finished(model: Row) -> dict[str, Any]:
         settled = [fault["cells"][column] for fault in counted if fault["cells"][column] is not None]
         gate["caught"] = sum(cell["caught"] for cell in settled) if column in green else 0
         gate["counted"] = len(settled) if column in green else 0
-        del gate["counts"]
+        del gate["counts"], gate["level"]
     return {
         **{name: model[name] for name in ("model", "key", "tests", "layers_left_out", "reason")},
         "gates": gates,
@@ -93,8 +94,9 @@ def _fault(row: Row, gates: Sequence[Row], green: Sequence[int]) -> dict[str, An
     found = row["cells"]
     cells: list[Any] = [found[column]["cell"] if column in found else None for column in range(len(gates))]
     changed = [one["changed"] for one in found.values() if one["changed"] is not None]
-    broken = any(one["changed"] is None for one in found.values())
-    moved = any(_moved(one["cell"], gates[column]) for column, one in found.items() if not gates[column]["counts"])
+    heard = [(one, gates[column]) for column, one in found.items() if not green or column in green]
+    broken = not changed or any(one["changed"] is None for one, _ in heard)
+    moved = any(_moved(one["cell"], gate) for one, gate in heard if not gate["counts"])
     return {
         **{name: row[name] for name in ("name", "kind", "where", "strength")},
         "changed": max(changed) if changed else None,
@@ -106,7 +108,7 @@ def _fault(row: Row, gates: Sequence[Row], green: Sequence[int]) -> dict[str, An
 
 def _moved(cell: Row, gate: Row) -> bool:
     """Whether a gate on scores or losses sees another value than on the sound model."""
-    moved, before = finite(cell["moved"]), finite(gate["estimate"])
+    moved, before = finite(cell["moved"]), finite(gate["level"])
     return moved is None or before is None or abs(moved) > _FEW * abs(before)
 
 

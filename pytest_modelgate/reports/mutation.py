@@ -183,7 +183,7 @@ def _model(row: Row, title: str) -> Model:
         by_kind.setdefault(shown.kind, []).append((fault, shown))
     kinds = [(kind, [shown for _, shown in some if shown.state != "equivalent"]) for kind, some in by_kind.items()]
     left_out = f"{plural(row['layers_left_out'], 'layer')} left out" if row["layers_left_out"] else ""
-    partly = f"no faults in weights or inputs: {row['reason']}" if row["reason"] else ""
+    partly = f"some faults are left out: {row['reason']}" if row["reason"] else ""
     found = summary(row) if any(judged) else "none of its gates is green on the model itself"
     return Model(
         title=title,
@@ -247,7 +247,8 @@ def _cell(cell: Row | None) -> Cell:
         shown = signed(moved if isinstance(moved, str) else moved + 0.0)  # without the sign of -0.0
     else:
         shown = cell["outcome"].lower() if cell["estimate"] is None else f"at {number(cell['estimate'])}"
-    outcome = cell["outcome"] if cell["estimate"] is None else f"{cell['outcome']} at {number(cell['estimate'])}"
+    words = [cell["outcome"], None if cell["estimate"] is None else f"at {number(cell['estimate'])}"]
+    outcome = " ".join(filter(None, words))
     return Cell(mark=mark, moved=shown, outcome=outcome)
 
 

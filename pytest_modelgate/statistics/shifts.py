@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pytest_modelgate.statistics.fisher import fisher_greater
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,14 +46,13 @@ def kolmogorov_shift(first: NDArray[Any], second: NDArray[Any], *, alpha: float,
     both = np.concatenate((first, second))
     order = np.argsort(both, kind="stable")
     ordered = both[order]
-    steps = np.where(order < len(first), 1 / len(first), -1 / len(second))
+    steps = np.where(order < len(first), len(second), -len(first))  # whole numbers: one division at the end
     last = np.ones(len(both), dtype=bool)
     last[:-1] = ordered[1:] != ordered[:-1]
     if ordered.dtype.kind == "f":
         missing = np.isnan(ordered)
         last[:-1] &= ~(missing[1:] & missing[:-1])
-    distance = min(1.0, float(np.abs(np.cumsum(steps)[last]).max()))
-    distance = 0.0 if distance < 1e-12 else distance
+    distance = int(np.abs(np.cumsum(steps)[last]).max()) / (len(first) * len(second))
     root = math.sqrt(len(first) * len(second) / len(both))
     lower = distance - float(kolmogi(strict)) / root
     upper = distance + float(kolmogi(alpha)) / root
@@ -100,19 +101,12 @@ def _no_change(table: NDArray[np.float64]) -> float:
     if table.shape[1] < 2:
         return 1.0
     if table.shape[1] == 2:
-        return _fisher(table)
+        return _fisher(table.astype(int).tolist())
     expected = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
     return float(chdtrc(table.shape[1] - 1, float(((table - expected) ** 2 / expected).sum())))
 
 
-def _fisher(table: NDArray[np.float64]) -> float:
-    """Twice the smaller tail of the hypergeometric distribution: Fisher's exact test of two rows and two columns."""
-    from scipy.special import gammaln
-
-    (row, other), first = table.sum(axis=1), table[:, 0].sum()
-    count = np.arange(max(0.0, first - other), min(first, row) + 1)  # of the first row in the first column
-    logs = -sum(gammaln(each + 1) for each in (count, row - count, first - count, other - first + count))
-    shares = np.exp(logs - logs.max())
-    shares /= shares.sum()
-    below, above = shares[count <= table[0, 0]].sum(), shares[count >= table[0, 0]].sum()
-    return min(1.0, 2 * float(min(below, above)))
+def _fisher(table: list[list[int]]) -> float:
+    """Twice the smaller tail of Fisher's exact test of two rows and two columns."""
+    (a, b), (c, d) = table
+    return min(1.0, 2 * min(fisher_greater(a, a + b, c, c + d), fisher_greater(c, c + d, a, a + b)))

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from pytest_modelgate.checks.leakage import audit_leakage
+from pytest_modelgate.checks.data.leakage import audit_leakage
 
 FEATURES = 30
 PLANTED = 5_000

@@ -252,6 +252,19 @@ def test_every_key_of_the_report_is_told(pytester: pytest.Pytester) -> None:
     assert keys <= told
 
 
+def test_every_key_of_audits_and_mutation_is_told(pytester: pytest.Pytester) -> None:
+    code = next(block.code for block in MODULES if "CENTRES" in block.code)
+    leaks = "\n\ndef test_rows():\n    pytest_modelgate.assert_no_leakage(INPUTS[:300], INPUTS[300:])\n"
+    pytester.makepyfile("import pytest_modelgate\n" + code + leaks)
+    pytester.runpytest("-p", "no:cacheprovider", "--modelgate-mutate")
+    report = json.loads((pytester.path / "modelgate-report" / "report.json").read_text(encoding="utf-8"))
+    told = set(re.findall(r"`(\w+)`", README.split("### report.json")[1].split("\n## ")[0]))
+    (audit,), mutation = report["audits"], report["mutation"]
+    (model,) = mutation["models"]
+    keys = {*audit, *audit["findings"][0], *mutation, *model, *model["faults"][0], *model["gates"][0]}
+    assert keys | {*model["faults"][0]["cells"][0], *model["smallest_noise"][0], *mutation["not_mutated"][0]} <= told
+
+
 def test_every_field_of_a_verdict_is_told() -> None:
     section = README.split("A `Verdict` has")[1].split("\n\n")[0]
     assert set(Verdict.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", section))

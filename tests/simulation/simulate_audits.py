@@ -18,9 +18,9 @@ import numpy as np
 from sklearn import datasets
 
 from pytest_modelgate import Evaluation, Verdict
-from pytest_modelgate.checks.distribution import audit_distribution
-from pytest_modelgate.checks.label_leakage import audit_label_leakage
-from pytest_modelgate.checks.shuffled import audit_shuffled_labels
+from pytest_modelgate.checks.data.distribution import audit_distribution
+from pytest_modelgate.checks.data.label_leakage import audit_label_leakage
+from pytest_modelgate.checks.data.shuffled import audit_shuffled_labels
 from pytest_modelgate.gates.distribution import SameDistribution
 from pytest_modelgate.gates.label_leakage import NoLabelLeakage
 from pytest_modelgate.gates.shuffled import ChanceOnShuffledLabels

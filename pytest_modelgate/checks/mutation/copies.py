@@ -5,6 +5,7 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import copy
+import weakref
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ class Original:
         if self.exchangeable:
             self.layers, self.layers_left_out = layers_of(module)
         held = _held(module) if self.exchangeable else ()
+        self._twins: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+        self._common: dict[int, tuple[Any, Any]] = {}  # what each copy shares with the model: as it is, as it was
         self._before = {id(one): (one, _copied(one)) for one in held}
         self._shared: Shared = {id(one): one for one in module.parameters()}
         self._shared |= {key: one for key, (one, _) in self._before.items()}
@@ -51,7 +54,22 @@ class Original:
         """Called after the model's first forward pass: what it wrote to, each copy gets as it was before."""
         for key, (now, before) in list(self._before.items()):
             if _same(now, before):
-                del self._before[key]
+                self._common[key] = self._before.pop(key)
+
+    def part(self) -> None:
+        """Called after each later pass of the model: what it wrote to only now, each copy gets as it was before."""
+        for key, (now, before) in list(self._common.items()):
+            if not _same(now, before):
+                del self._common[key]
+                for twin in self._twins:
+                    _exchange(twin, now, _copied(before))
+
+    def take_back(self, twin: torch.nn.Module) -> None:
+        """Called after each pass of a copy: what it wrote to is its own from now on, and the model's as before."""
+        for now, before in self._common.values():
+            if not _same(now, before):
+                _exchange(twin, now, _copied(now))
+                now[...] = before
 
     def twin(self) -> torch.nn.Module:
         """A copy without a fault."""
@@ -96,7 +114,9 @@ class Original:
 
     def _copy(self, changed: Shared) -> torch.nn.Module:
         as_before = {key: _copied(before) for key, (_, before) in self._before.items()}
-        return copy.deepcopy(self._template, {**self._shared, **as_before, **changed})
+        twin = copy.deepcopy(self._template, {**self._shared, **as_before, **changed})
+        self._twins.add(twin)
+        return twin
 
 
 def key_of(module: torch.nn.Module) -> str:
@@ -125,6 +145,14 @@ def _held(module: torch.nn.Module) -> Iterator[Any]:
             if (plain or (type(one) is np.ndarray and one.dtype.kind in "biufc")) and id(one) not in seen:
                 seen.add(id(one))
                 yield one
+
+
+def _exchange(module: torch.nn.Module, old: Any, new: Any) -> None:
+    """Put `new` wherever a module holds `old` as `_held` finds it."""
+    for part in module.modules():
+        for place in (part._buffers, vars(part)):
+            for name in [name for name, one in place.items() if one is old]:
+                place[name] = new
 
 
 def _copied(held: Any) -> Any:

@@ -22,6 +22,7 @@ RESCALED = "feature rescaled"
 DROPOUT = "dropout left on"
 BATCHNORM = "BatchNorm statistics lost"
 
+OF_THE_MODEL = (ZEROED, REINITIALISED, NOISE, QUANTISED, DROPOUT, BATCHNORM)
 NOISES = (0.25, 0.5, 1.0, 2.0)
 BITS = (8, 4, 2)
 SHIFTS = (-0.2, -0.1, 0.1, 0.2)

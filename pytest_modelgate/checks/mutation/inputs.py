@@ -26,8 +26,9 @@ class Column:
     Attributes:
         part: which tensor, in the order in which `mapped` meets them.
         name: the tensor's key or position; empty where it is the only one.
-        index: which entry of dimension 1; None for a tensor [N].
+        index: which entry of dimension `dim`; None for a tensor [N].
         channel: whether it is a channel.
+        dim: of a tensor [N, A, B], in which channels or features may come first: 1 or 2; else None, which is 1.
         floating: whether the tensor holds floats.
     """
 
@@ -36,6 +37,7 @@ class Column:
     index: int | None
     channel: bool
     floating: bool
+    dim: int | None = None
 
     @property
     def where(self) -> str:
@@ -45,6 +47,7 @@ class Column:
         "feature 3 of input 'age'"
         """
         own = "feature" if self.index is None else f"{'channel' if self.channel else 'feature'} {self.index}"
+        own = f"entry {self.index} of dimension {self.dim}" if self.dim is not None else own
         return f"{own} of input {self.name!r}" if self.name else own
 
 
@@ -57,7 +60,8 @@ def columns_of(inputs: Any) -> list[Column]:
         for column in _varying(part, name, tensor)
     ]
     draw = random.Random(seed_of(f"{_MOST} of {len(found)} columns"))
-    return sorted(draw.sample(found, min(_MOST, len(found))), key=lambda column: (column.part, column.index or 0))
+    chosen = draw.sample(found, min(_MOST, len(found)))
+    return sorted(chosen, key=lambda column: (column.part, column.dim or 0, column.index or 0))
 
 
 def input_faults(column: Column) -> Iterator[Fault]:
@@ -77,9 +81,10 @@ def faulted(inputs: Any, fault: Fault, column: Column, batch: int) -> Any:
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if next(parts) != column.part or not tensor.ndim:
             return tensor
-        if column.index is not None and (tensor.ndim < 2 or tensor.shape[1] <= column.index):
+        dim = column.dim or 1
+        if column.index is not None and (tensor.ndim <= dim or tensor.shape[dim] <= column.index):
             return tensor
-        values = tensor if column.index is None else tensor[:, column.index]
+        values = tensor if column.index is None else tensor.select(dim, column.index)
         if fault.kind == DROPPED:
             values.zero_()
         elif fault.kind == RESCALED:
@@ -129,6 +134,17 @@ def _varying(part: int, name: str, tensor: torch.Tensor) -> list[Column]:
     floating = tensor.is_floating_point()
     if tensor.ndim == 1:
         return [Column(part, name, None, False, floating)] if bool((tensor != tensor[0]).any()) else []
-    flat = tensor.transpose(0, 1).reshape(tensor.shape[1], -1) if tensor.numel() else tensor.new_zeros(0, 1)
-    varies = (flat != flat[:, :1]).any(dim=1).tolist()
-    return [Column(part, name, index, tensor.ndim > 2, floating) for index, one in enumerate(varies) if one]
+    if tensor.ndim != 3:
+        return [Column(part, name, index, tensor.ndim > 2, floating) for index in _not_constant(tensor, 1)]
+    found = []
+    for dim in (1, 2):
+        own = [Column(part, name, index, False, floating, dim) for index in _not_constant(tensor, dim)]
+        draw = random.Random(seed_of(f"2 of {len(own)} entries of dimension {dim}"))
+        found += draw.sample(own, min(2, len(own)))
+    return found
+
+
+def _not_constant(tensor: torch.Tensor, dim: int) -> list[int]:
+    """Which entries of a dimension are not alike in the whole batch."""
+    flat = tensor.transpose(0, dim).reshape(tensor.shape[dim], -1) if tensor.numel() else tensor.new_zeros(0, 1)
+    return [index for index, one in enumerate((flat != flat[:, :1]).any(dim=1).tolist()) if one]

@@ -96,6 +96,11 @@ class Running:
         self._sink.add(outputs, targets, self._place)
 
     def _fail(self, error: Exception) -> None:
+        """What a broken model would have ended in; a lack of memory is the twins' own."""
+        import torch
+
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+            raise error
         self.error = said(error)
         self._answer = self._sink = None
 

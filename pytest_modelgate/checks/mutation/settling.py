@@ -13,6 +13,8 @@ import numpy as np
 from pytest_modelgate.evidence.evaluation import Evaluation
 from pytest_modelgate.evidence.origin import Call, calls, replay
 from pytest_modelgate.evidence.outputs import decide
+from pytest_modelgate.exceptions import ModelgateError
+from pytest_modelgate.gates.verdict import Outcome
 from pytest_modelgate.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.recording import Evidence
 
+_DIFFERENCES = ("no_regression(", "generalization_gap(")
 _NO_PREDICTIONS = "it does not judge what a model predicts"
 
 
@@ -38,9 +41,10 @@ def settle_on_twins(
 
     Returns:
         `why` it cannot be settled again, or `model`, `key` and `layers_left_out` of the model, the `reason` why its
-        weights or inputs got no faults, whether the gate judges decisions alone (`counts`), and `faults`: for each its
-        `name`, `kind`, `where` and `strength`, the share of predictions that it `changed`, and the `cell` of this gate:
-        `caught`, `outcome`, `estimate`, `moved`, `error`.
+        weights or inputs got no faults, whether the gate judges decisions alone (`counts`), where it judges a
+        difference the metric's own value on the model (`level`, else None), and `faults`: for each its `name`, `kind`,
+        `where` and `strength`, the share of predictions that it `changed`, and the `cell` of this gate: `caught`,
+        `outcome` (None where the estimate alone decides), `estimate`, `moved`, `error`.
     """
     derivations: list[Derivation] = []
     for one in evidence if again is not None else ():
@@ -75,8 +79,19 @@ def settle_on_twins(
         "layers_left_out": max(one.layers_left_out for one in twins),
         "reason": next((one.partly for one in twins if one.partly is not None), None),
         "counts": metric is not None and metric.needs == "counts",
+        "level": _level(verdict, evidence[0]),
         "faults": faults,
     }
+
+
+def _level(verdict: Verdict, judged: Evidence) -> float | None:
+    """The metric on the model alone, where a gate's estimate is how far it is from another one's."""
+    if not verdict.gate.startswith(_DIFFERENCES) or verdict.metric not in METRICS or not isinstance(judged, Evaluation):
+        return None
+    try:
+        return judged.metric(verdict.metric, label=verdict.label, average=verdict.average, **dict(verdict.parameters))
+    except ModelgateError:  # what the gate itself could not judge
+        return None
 
 
 def _settled(
@@ -103,7 +118,9 @@ def _settled(
         _changed(before, after, [faulted[call] for call in calls(derivation)])
         for before, after, derivation in zip(evidence, others, derivations, strict=True)
     ]
-    cell = _cell(caught=not found.passed, outcome=found.outcome.value, estimate=found.estimate, moved=moved)
+    worked_out = found.outcome is not Outcome.INCONCLUSIVE or found.method is not None
+    outcome = found.outcome.value if worked_out else None
+    cell = _cell(caught=not found.passed, outcome=outcome, estimate=found.estimate, moved=moved)
     return max(changed), cell
 
 

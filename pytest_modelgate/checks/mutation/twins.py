@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import copy
 import functools
 import warnings
 from contextlib import contextmanager
@@ -107,7 +108,8 @@ class TwinPass:
 
     def __init__(self, module: torch.nn.Module, collector: Collector, loss: Loss | None, place: torch.device) -> None:
         self._model = type(module).__name__
-        self._new = functools.partial(_new_running, collector=collector, loss=loss, place=place)
+        self._new = functools.partial(_new_running, collector=collector, loss=_own(loss), place=place)
+        self._effects: set[str] = set()
         self._collector = collector
         self._place = place
         self._batch = 0
@@ -148,8 +150,12 @@ class TwinPass:
             with _unnoticed(self._place):
                 if self._batch == 0:
                     self._running = [*self._model_twins(outputs), *self._answer_twins(outputs)]
+                elif self._original is not None:
+                    self._original.part()
                 for one in self._running:
                     one.step(self._fresh, outputs, targets, self._batch)
+                if self._batch == 0:
+                    self._leave_out_bound()
             decided = self._collector.outputs == "labels"
             self._kept.append((targets.clone(), outputs.clone() if decided else outputs[:1].clone()))
         except Exception as error:
@@ -200,7 +206,7 @@ class TwinPass:
             return
         try:
             original.settle()
-            same = _alike(call(original.twin(), self._fresh()), outputs)
+            same = _alike(_through(original, original.twin())(self._fresh, outputs, 0), outputs)
         except Exception as error:
             self._partly = f"a copy of it cannot be called ({said(error)})"
             return
@@ -212,15 +218,23 @@ class TwinPass:
             self._partly = "the weights of a TorchScript module cannot be exchanged"
         for layer in original.layers:
             for fault in weight_faults(layer):
-                yield self._new(fault, _through(original.with_weights(layer, layer.faulted(fault))))
+                twin = original.with_weights(layer, layer.faulted(fault))
+                yield self._new(fault, _noting(_through(original, twin), self._effects))
         for column in columns_of(self._inputs):
             for fault in input_faults(column):
                 change = functools.partial(faulted, fault=fault, column=column)
-                yield self._new(fault, _through(original.twin(), change=change))
+                yield self._new(fault, _through(original, original.twin(), change=change))
         for fault in (Fault(faults.DROPOUT), Fault(faults.BATCHNORM)):
-            twin = original.with_fault(fault)
-            if twin is not None:
-                yield self._new(fault, _through(twin, draws=fault.kind == faults.DROPOUT and fault.name))
+            broken = original.with_fault(fault)
+            if broken is not None:
+                yield self._new(fault, _through(original, broken, draws=fault.kind == faults.DROPOUT and fault.name))
+
+    def _leave_out_bound(self) -> None:
+        """No faults in a model's own parts where copies do not use their own, as no fault in weights tells."""
+        if self._original is None or not self._original.layers or self._partly is not None or self._effects:
+            return
+        self._partly = "a copy of it does not use its own weights: what its forward calls is bound to the model"
+        self._running = [one for one in self._running if one.fault.kind not in faults.OF_THE_MODEL]
 
     def _answer_twins(self, outputs: torch.Tensor) -> Iterator[Running]:
         """The twins that act on the sound model's scores, batch by batch."""
@@ -263,11 +277,26 @@ class TwinPass:
 def _new_running(
     fault: Fault, answer: Answer | None, *, collector: Collector, loss: Loss | None, place: torch.device
 ) -> Running:
-    return Running(fault, answer, collector.twin(), loss, place)
+    return Running(fault, answer, collector.twin(), _own(loss), place)
 
 
-def _through(model: torch.nn.Module, *, change: Change | None = None, draws: str | Literal[False] = False) -> Answer:
-    """The outputs of a model, whose inputs may be changed first, and whose random numbers may be drawn by a name."""
+def _own(loss: Loss | None) -> Loss | None:
+    """The same loss; one of the user's, which may keep a state, as a copy."""
+    import torch
+
+    if loss is None or loss.kind is not None or not isinstance(loss.function, torch.nn.Module):
+        return loss
+    shared = {id(one): one for one in loss.function.parameters()}
+    try:
+        return replace(loss, function=copy.deepcopy(loss.function, shared))
+    except Exception:  # one that cannot be copied is shared
+        return loss
+
+
+def _through(
+    original: Original, twin: torch.nn.Module, *, change: Change | None = None, draws: str | Literal[False] = False
+) -> Answer:
+    """The outputs of a copy, whose inputs may be changed first, and whose random numbers may be drawn by a name."""
 
     def answer(inputs: Callable[[], Any], outputs: torch.Tensor, batch: int) -> Any:
         import torch
@@ -275,9 +304,30 @@ def _through(model: torch.nn.Module, *, change: Change | None = None, draws: str
         given = inputs()
         if draws:
             torch.manual_seed(seed_of(f"{draws} {batch}"))
-        return call(model, given if change is None else change(given, batch=batch))
+        try:
+            return call(twin, given if change is None else change(given, batch=batch))
+        finally:
+            original.take_back(twin)
 
     return answer
+
+
+def _noting(answer: Answer, effects: set[str]) -> Answer:
+    """The same answer; where one differs from the sound model's, `effects` says so."""
+
+    def noting(inputs: Callable[[], Any], outputs: torch.Tensor, batch: int) -> Any:
+        import torch
+
+        try:
+            found = answer(inputs, outputs, batch)
+        except Exception:
+            effects.add("raised")
+            raise
+        if not effects and not (isinstance(found, torch.Tensor) and torch.equal(found, outputs)):
+            effects.add("differed")
+        return found
+
+    return noting
 
 
 def _of_outputs(change: Change) -> Answer:

@@ -37,6 +37,8 @@ from pytest_modelgate.runtime.modules import evaluating
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import torch
+
     from pytest_modelgate.checks.wiring.answers import Answers
     from pytest_modelgate.checks.wiring.setting import Wiring
     from pytest_modelgate.gates.verdict import Verdict
@@ -88,10 +90,13 @@ def _judge(setting: Wiring, formats: tuple[str, ...]) -> Verdict:
         if (why := not_finite(one)) is not None:
             sentence = f"whether {setting.name} stays the same when exported cannot be judged: {why}"
             return compared(_NAME, Outcome.UNDEFINED, sentence, support=rows)
-    bar, largest, failed, missing, notes = tolerance(module, expected[0].values()), 0.0, "", "", []
+    bar, largest, failed, missing = tolerance(module, expected[0].values()), 0.0, "", ""
+    notes: list[str] = []
+    unmade: list[str] = []
     for form in formats:
         maker, lacking = _MAKERS[form]
-        if (why := lacking()) is not None:
+        why = "a TorchScript module cannot be exported" if form == "export" and _scripted(module) else lacking()
+        if why is not None:
             missing = missing or f"{form}: {why}"
             notes.append(f"not run: {form}, {why}")
             continue
@@ -100,11 +105,12 @@ def _judge(setting: Wiring, formats: tuple[str, ...]) -> Verdict:
                 difference, where = _difference(maker(setting), batches, expected)
         except Exception as error:  # exporters raise errors of many kinds
             failed = failed or f"{setting.name} cannot be run as {form}: {first_line(error)}"
+            unmade.append(form)
             notes.append(_CAUSE)
             continue
         largest = max(largest, difference)
         if not difference <= bar:
-            failed = failed or f"as {form} the {where} differs {how_far(difference)}"
+            failed = f"as {form} the {where} differs {how_far(difference)}"
             notes.append("usual causes: a value that was written into it as a constant, random numbers in forward")
     if failed:
         outcome, sentence = Outcome.FAIL, failed
@@ -121,7 +127,7 @@ def _judge(setting: Wiring, formats: tuple[str, ...]) -> Verdict:
         difference=None if failed and largest == 0 else largest,
         bar=bar,
         notes=dict.fromkeys(notes),
-        details=(("not_run", missing),) if missing else (),
+        details=(("not_run", missing),) if missing else (("unmade", unmade),) if unmade and largest <= bar else (),
     )
 
 
@@ -190,6 +196,12 @@ def _as_onnx(setting: Wiring) -> Callable[[Any], Answers]:
         return dict(leaves(list(call(program, copies(inputs)))))
 
     return run
+
+
+def _scripted(module: torch.nn.Module) -> bool:
+    import torch
+
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def _lacks_nothing() -> str | None:

@@ -82,7 +82,7 @@ def check_fits_one_batch(model: Any, batch: Any, *, loss: Any = None) -> Verdict
         with untouched(wiring.module):
             _to_fitting(wiring.module)
             of_two = reach(few, few.outputs())
-        fit_of_two = _best(few, of_two, FITTED, few=True)
+        fit_of_two = _best(few, of_two, FITTED, few=True) if of_two.tells else fit
         if fit_of_two.share <= FITTED:
             notes.append(
                 f"{rows} samples were too many for it (it came {_way(fit)}), and two are not: it has few parameters, "
@@ -170,6 +170,8 @@ def check_learns_from_input(model: Any, batch: Any, *, loss: Any = None) -> Verd
             with untouched(tried.module):
                 _to_fitting(tried.module)
                 costs = reach(tried, tried.outputs())
+            if not costs.tells:
+                break
         fit = _best(tried, costs, LEARNED, few=tried is few)
         blind = _fit(tried, costs, -math.inf, fit.rate, min(fit.steps, BLIND_STEPS), zeroed(tried))
         blind = min(blind, Fit(1.0, costs.constant, 1.0, 0, fit.rate))  # what it gets to, however long it trains
@@ -274,6 +276,7 @@ def _fit(wiring: Wiring, costs: Reach, bar: float, rate: float, steps: int, inpu
                 if parameter.grad is not None and parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_dense()
             optimizer.step()
+            torch.clear_autocast_cache()  # of a caller's autocast, which would go on with the weights before the step
     return Fit(share, value, start, step, rate)
 
 

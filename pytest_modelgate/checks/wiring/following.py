@@ -24,11 +24,13 @@ class Trace:
     Attributes:
         with_gradient: the last layer whose output has a gradient, or None.
         first_broken: the first layer whose output is not finite, or None.
+        broken_before: what goes into that layer is not finite either.
         backwards: layers and whether the gradient of their output is finite, in the order of the backward pass.
     """
 
     with_gradient: str | None = None
     first_broken: str | None = None
+    broken_before: bool = False
     backwards: list[tuple[str, bool]] = field(default_factory=list)
 
     def broke_between(self) -> tuple[str | None, str] | None:
@@ -44,11 +46,13 @@ class Trace:
 @contextmanager
 def followed(module: torch.nn.Module) -> Iterator[Trace]:
     """Follow the forward passes inside, and the backward passes of what they gave."""
+    import torch
+
     trace = Trace()
     hooks = [
         each.register_forward_hook(partial(_note, trace, name))
         for name, each in module.named_modules()
-        if name and not next(each.children(), None)
+        if name and not next(each.children(), None) and not isinstance(each, torch.jit.ScriptModule)
     ]
     try:
         yield trace
@@ -65,7 +69,12 @@ def finite(tensor: torch.Tensor) -> bool:
 
 
 def dense(tensor: torch.Tensor) -> torch.Tensor:
-    """The numbers of a tensor; those of a sparse one that are stored."""
+    """The numbers of a tensor; those of a sparse one that are stored, and of a nested one zeros where it has none."""
+    import torch
+
+    if tensor.is_nested:
+        padded: torch.Tensor = torch.nested.to_padded_tensor(tensor, 0.0)
+        return padded
     return tensor.coalesce().values() if tensor.is_sparse else tensor
 
 
@@ -73,6 +82,7 @@ def _note(trace: Trace, name: str, layer: torch.nn.Module, given: Any, outputs: 
     for tensor in tensors_of(outputs):
         if trace.first_broken is None and not finite(tensor.detach()):
             trace.first_broken = name
+            trace.broken_before = not all(finite(part.detach()) for part in tensors_of(given))
         if tensor.requires_grad:
             trace.with_gradient = name
             tensor.register_hook(partial(_note_gradient, trace, name))  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from pytest_modelgate.checks.wiring.setting import Wiring, read, tensors_of
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.metrics.remarks import counted
+from pytest_modelgate.runtime.modules import evaluating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,6 +122,7 @@ def _stepped(wiring: Wiring, make: Callable[[Any], torch.optim.Optimizer] | None
 
     for _ in range(STEPS):
         optimizer.step(closure)
+        torch.clear_autocast_cache()  # of a caller's autocast, which would go on with the weights before the step
         if len(sizes) == len(parameters) and all(sizes.values()):
             break
     return _Stepped([name for name, one in parameters.items() if id(one) not in inside], sizes)
@@ -146,8 +148,17 @@ def _judge(
     not_finite = [name for name, size in stepped.sizes.items() if not math.isfinite(size)]
     found = [
         (not_finite, "a gradient that is not finite", "what assert_finite_gradients names"),
-        (absent, "no gradient", "a layer that forward does not use, or detach(), .data or torch.no_grad() behind it"),
-        (zero, "a gradient of exactly 0", "layers that start at zero, ReLUs that are dead on every sample, a factor 0"),
+        (
+            absent,
+            "no gradient",
+            "a layer that forward does not use, or detach(), .data or torch.no_grad() behind it; or a branch, such as "
+            "an expert, that no sample of this batch takes: give more samples",
+        ),
+        (
+            zero,
+            "a gradient of exactly 0",
+            "layers that start at zero, ReLUs that are dead on every sample, a factor 0, round()",
+        ),
         (outside, "not in the optimizer", "an optimizer made before the layer was, or of the head's parameters alone"),
         (unmoved, "a gradient, yet did not move", "a learning rate of 0, or an optimizer of another copy's parameters"),
         (list(by_mistake), "frozen, and not named in frozen=", "requires_grad=False left on after a warm-up"),
@@ -235,13 +246,16 @@ def check_finite_gradients(model: Any, batch: Any, *, loss: Any = None) -> Verdi
         with followed(module) as trace:
             outputs = wiring.outputs()
         cost = wiring.cost(outputs)
-        if not finite(outputs.detach()) or not finite(cost.detach()):
+        if _breaks(outputs) or not finite(cost.detach()):
             return _broken_forwards(wiring, outputs, trace)
         if not cost.requires_grad:
             return cut_off(FINITE, wiring, outputs, trace.with_gradient)
         cost.backward()  # type: ignore[no-untyped-call]
         gradients = {name: one.grad for name, one in trainable(module).items() if one.grad is not None}
         broken = [name for name, gradient in gradients.items() if not finite(gradient)]
+        evaluated = None if broken else _broken_evaluated(wiring, outputs)
+    if evaluated is not None:
+        return evaluated
     support = len(gradients)
     if not broken:
         sentence = f"outputs, loss and the gradients of {counted(support, 'parameter')} of {wiring.name} are finite"
@@ -268,6 +282,39 @@ def check_finite_gradients(model: Any, batch: Any, *, loss: Any = None) -> Verdi
     )
 
 
+def _breaks(outputs: torch.Tensor) -> bool:
+    """Whether outputs are broken: minus infinity is how classes are masked out, which a loss may take."""
+    values = outputs.detach()
+    return not finite(values if values.is_complex() else values[values != -math.inf])
+
+
+def _broken_evaluated(wiring: Wiring, trained: torch.Tensor) -> Verdict | None:
+    """A failure where outputs that are finite in training mode are not in evaluation mode; None where they are."""
+    import torch
+
+    with untouched(wiring.module), evaluating(wiring.module), torch.no_grad():
+        outputs = wiring.outputs()
+        if outputs.shape != trained.shape or not _breaks(outputs):
+            return None
+        with followed(wiring.module) as trace:  # hooks keep some layers from their faster paths
+            wiring.outputs()
+        buffers = [name for name, one in wiring.module.named_buffers() if _breaks(one)]
+    where = f"its buffers are not: {listed(buffers)}" if buffers else "training mode gives finite ones"
+    if not buffers and trace.first_broken is not None:
+        where = f"the output of {trace.first_broken} is the first that is not"
+    return judged(
+        FINITE,
+        Outcome.FAIL,
+        f"the outputs of {wiring.name} in evaluation mode are not finite: {where}",
+        support=len(trainable(wiring.module)),
+        hits=0,
+        notes=(
+            "usual causes: running statistics that took up a NaN or an infinity from an earlier batch; a mask that "
+            "leaves nothing for softmax, such as one that is the wrong way round (True leaves a token out)",
+        ),
+    )
+
+
 def _broken_forwards(wiring: Wiring, outputs: torch.Tensor, trace: Trace) -> Verdict:
     """A failure where the forward pass or the loss is not finite already."""
     support, outputs = len(trainable(wiring.module)), outputs.detach()
@@ -277,6 +324,8 @@ def _broken_forwards(wiring: Wiring, outputs: torch.Tensor, trace: Trace) -> Ver
         where = f"its weights are not: {listed(weights)}"
     elif inputs_broken:
         where = "the inputs of this batch are not"
+    elif trace.first_broken is not None and trace.broken_before:
+        where = f"what goes into {trace.first_broken} is the first that is not, so forward breaks it before that layer"
     elif trace.first_broken is not None:
         where = f"the output of {trace.first_broken} is the first that is not"
     elif not finite(outputs):

@@ -6,9 +6,12 @@ __tracebackhide__ = True
 
 import copy
 import random
+from collections import deque
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.runtime.devices import device_of
@@ -27,8 +30,9 @@ def untouched(model: torch.nn.Module, *tensors: torch.Tensor, seed: int | None =
     """Undo at the end what happens to a model: nothing of it is changed, also where the block raises.
 
     Restored are weights and buffers (the same objects, with the same bits), gradients (the same objects; None stays
-    None), `requires_grad`, each module's mode and attributes, generators that modules hold, and the random state of
-    Python, numpy and torch. Inside, gradients are recorded, whatever the caller's mode.
+    None), `requires_grad`, each module's mode and attributes (with what stands in containers and arrays, but not within
+    objects of other kinds), generators that modules hold, and the random state of Python, numpy and torch. Inside,
+    gradients are recorded, whatever the caller's mode.
 
     Args:
         model: a module.
@@ -59,9 +63,9 @@ def _restorer(model: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Call
     modules = list(model.modules())
     modes = [(module, module.training) for module in modules]
     attributes = [vars(module) for module in modules if not isinstance(module, torch.jit.ScriptModule)]
-    values = [value for each in attributes for value in each.values()]
-    containers: list[Any] = [*attributes, *(value for value in values if isinstance(value, (dict, list, set)))]
-    contents = [(container, copy.copy(container)) for container in containers]
+    values = _reached(attributes)
+    contents = [(value, copy.copy(value)) for value in values if isinstance(value, (dict, list, set, deque))]
+    arrays = [(value, value.copy()) for value in values if isinstance(value, np.ndarray) and value.flags.writeable]
     loose = [value for value in values if isinstance(value, torch.Tensor)]
     every = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers(), *loose, *tensors)}
     held = [_Kept(tensor) for tensor in every.values()]
@@ -70,7 +74,9 @@ def _restorer(model: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Call
     def restore() -> None:
         for container, content in contents:
             container.clear()
-            (container.extend if isinstance(container, list) else container.update)(content)
+            (container.extend if isinstance(container, (list, deque)) else container.update)(content)
+        for array, numbers in arrays:
+            array[...] = numbers
         for module, training in modes:
             if module.training != training:
                 module.training = training
@@ -79,8 +85,24 @@ def _restorer(model: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Call
                 one.restore()
         for put_back in generators:
             put_back()
+        torch.clear_autocast_cache()  # of a caller's autocast, which holds casts of weights as they were meanwhile
 
     return restore
+
+
+def _reached(attributes: list[dict[str, Any]]) -> list[Any]:
+    """The modules' dictionaries, and all that stands in them, in containers of containers too; each once."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = list(attributes)
+    while waiting:
+        value = waiting.pop()
+        if id(value) not in found:
+            found[id(value)] = value
+            if isinstance(value, dict):
+                waiting += value.values()
+            elif isinstance(value, (list, tuple, set, frozenset, deque)):
+                waiting += value
+    return list(found.values())
 
 
 class _Kept:

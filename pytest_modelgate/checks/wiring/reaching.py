@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 _ITERATIONS = 40
+_CLOSE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,19 @@ def reach(wiring: Wiring, outputs: torch.Tensor) -> Reach:
     kinds = _kinds(wiring)
     outputs = outputs.detach()
     start = torch.zeros_like(outputs) if wiring.loss_read.outputs in ("logits", "probabilities") else outputs
+    dim = _log_probabilities(outputs) if wiring.loss_read.outputs is None else None
     everywhere = torch.zeros(wiring.rows, dtype=torch.long, device=outputs.device)
     which = torch.tensor(kinds, device=outputs.device)
-    constant = _lowest(wiring, start.mean(0, keepdim=True), everywhere)
+    constant = _lowest(wiring, start.mean(0, keepdim=True), everywhere, dim)
     first = [kinds.index(kind) for kind in range(max(kinds) + 1)]
-    floor = min(constant, _lowest(wiring, start[first], which))
+    floor = min(constant, _lowest(wiring, start[first], which, dim))
+    if wiring.loss_read.kind is None and floor < 0 < constant:
+        floor = 0.0  # a density without bounds, or outputs that no model gives, such as log-probabilities above 0
     return Reach(constant, floor, _alike(wiring, kinds))
 
 
-def _lowest(wiring: Wiring, start: torch.Tensor, which: torch.Tensor) -> float:
-    """The least cost of outputs `free[which]` over `free`."""
+def _lowest(wiring: Wiring, start: torch.Tensor, which: torch.Tensor, dim: int | None) -> float:
+    """The least cost of outputs `free[which]` over `free`; log-probabilities over `dim`, where that is one."""
     import torch
 
     loss = wiring.loss_read
@@ -67,7 +71,9 @@ def _lowest(wiring: Wiring, start: torch.Tensor, which: torch.Tensor) -> float:
         into = torch.sigmoid
     elif loss.kind == "nll_loss":
         into = lambda free: torch.log_softmax(free, 1)  # noqa: E731
-    free = start.float().clone().requires_grad_()
+    elif dim is not None:
+        into = lambda free: torch.log_softmax(free, dim)  # noqa: E731
+    free = start.float().contiguous().clone().requires_grad_()  # LBFGS takes views, so no transposed outputs
     optimizer = torch.optim.LBFGS([free], max_iter=_ITERATIONS, history_size=5, line_search_fn="strong_wolfe")
     lowest = math.inf
 
@@ -83,6 +89,14 @@ def _lowest(wiring: Wiring, start: torch.Tensor, which: torch.Tensor) -> float:
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     return lowest
+
+
+def _log_probabilities(outputs: torch.Tensor) -> int | None:
+    """The dimension over which outputs are log-probabilities, as CTC and KL divergence take them, if there is one."""
+    if not outputs.is_floating_point() or not outputs.numel() or not float(outputs.max()) <= 0:
+        return None
+    dims = [dim for dim in dict.fromkeys((1, outputs.ndim - 1)) if 0 < dim < outputs.ndim and outputs.shape[dim] > 1]
+    return next((dim for dim in dims if float((outputs.exp().sum(dim) - 1).abs().max()) < _CLOSE), None)
 
 
 def _kinds(wiring: Wiring) -> list[int]:

@@ -25,6 +25,10 @@ class InputOverwritten(EvidenceError):  # noqa: N818 - what it says is what happ
     """The model changes its input in place."""
 
 
+class LossRefused(EvidenceError):  # noqa: N818 - what it says is what happened
+    """The loss cannot take the model's outputs with these targets."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """A model with one batch, on the model's device.
@@ -109,16 +113,20 @@ class Wiring:
         """The loss of outputs of the batch's rows: one number with its graph, the mean over samples.
 
         Raises:
-            EvidenceError: no loss, or outputs and targets that it cannot take.
+            EvidenceError: no loss.
+            LossRefused: outputs and targets that it cannot take.
         """
         loss = self.loss_read
-        targets = self.targets_for(outputs)
+        try:
+            targets = self.targets_for(outputs)
+        except EvidenceError as error:
+            raise LossRefused(str(error)) from error
         try:
             value: torch.Tensor = loss.function(outputs, targets)
         except (IndexError, RuntimeError, ValueError) as error:
             if loss.kind is None:
                 raise  # the user's own loss: its own traceback says more
-            raise loss.failed(outputs, targets, error) from error
+            raise LossRefused(str(loss.failed(outputs, targets, error))) from error
         loss.refuse_no_tensor(value)
         if value.numel() != 1:
             return value.mean()

@@ -18,7 +18,7 @@ from pytest_modelgate.checks.wiring.keeping import untouched
 from pytest_modelgate.checks.wiring.mixing import check_no_batch_mixing
 from pytest_modelgate.checks.wiring.repeating import check_deterministic
 from pytest_modelgate.checks.wiring.round_trip import check_checkpoint_round_trip
-from pytest_modelgate.checks.wiring.setting import InputOverwritten, read
+from pytest_modelgate.checks.wiring.setting import InputOverwritten, LossRefused, read
 from pytest_modelgate.exceptions import EvidenceError, ModelgateError
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.runtime.modules import evaluating
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NAME = "check_model"
 NOT_RUN = "not run"
+RAISED = "the model raised"
+_OF_TRAINING = ("finite_gradients", "all_parameters_train", "fits_one_batch")
 
 
 class _Row(NamedTuple):
@@ -84,7 +86,7 @@ def check_model(
         _Row(name, NOT_RUN, "export=False") if name == "export_parity" and not export else _run(name, check)
         for name, check in checks.items()
     ]
-    return _verdict(wiring.name, rows)
+    return _verdict(wiring.name, _said_once(rows))
 
 
 def check_input_kept(model: Any, batch: Any) -> Verdict:
@@ -119,14 +121,28 @@ def _run(name: str, check: Callable[[], Verdict]) -> _Row:
         verdict = check()
     except InputOverwritten:
         return _Row(name, NOT_RUN, "the model changes its input: see input_kept")
+    except LossRefused as error:
+        return _Row(name, "FAIL", str(error))
     except ModelgateError as error:
         return _Row(name, NOT_RUN, str(error))
     except Exception as error:
-        return _Row(name, "FAIL", f"the model raised {type(error).__name__}: {error}", _where(error))
+        return _Row(name, "FAIL", f"{RAISED} {type(error).__name__}: {error}", _where(error))
     found = verdict.explanation.removeprefix(f"{verdict.outcome}: ")
-    if verdict.outcome in (Outcome.UNDEFINED, Outcome.INCONCLUSIVE):
+    # A sound model may be one that torch cannot export, such as one with packed sequences.
+    if verdict.outcome in (Outcome.UNDEFINED, Outcome.INCONCLUSIVE) or "unmade" in dict(verdict.details):
         return _Row(name, NOT_RUN, found)
     return _Row(name, "PASS" if verdict.passed else "FAIL", found, verdict.notes)
+
+
+def _said_once(rows: list[_Row]) -> list[_Row]:
+    """Where the model raised one error in many checks, only the first row has it."""
+    first: dict[str, str] = {}
+    return [
+        row._replace(found=f"the same error as in {before}", below=())
+        if row.found.startswith(RAISED) and (before := first.setdefault(row.found, row.name)) != row.name
+        else row
+        for row in rows
+    ]
 
 
 def _where(error: BaseException) -> tuple[str, ...]:
@@ -151,6 +167,9 @@ def _verdict(model: str, rows: list[_Row]) -> Verdict:
         lines += [f"{'':<{wide}}           {line}" for note in row.below for line in note.splitlines()]
     if not ran:
         outcome, sentence = Outcome.UNDEFINED, f"no check of {model} could run"
+    elif not failed and not any(row.name in _OF_TRAINING for row in ran):
+        outcome = Outcome.UNDEFINED
+        sentence = f"no check of how {model} trains could run, though {passed} others passed"
     else:
         outcome = Outcome.FAIL if failed else Outcome.PASS
         sentence = f"{passed} of {len(ran)} checks of {model} passed"

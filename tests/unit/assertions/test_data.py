@@ -7,7 +7,7 @@ import pytest
 
 from pytest_modelgate import Evaluation, EvidenceError, GateFailure, Outcome
 from pytest_modelgate.assertions.data import assert_no_leakage
-from pytest_modelgate.checks.neighbours import nearness
+from pytest_modelgate.checks.data.neighbours import nearness
 
 RNG = np.random.default_rng(0)
 TRAIN, TEST = RNG.normal(size=(90, 4)), RNG.normal(size=(30, 4))
@@ -48,7 +48,7 @@ def test_the_level_of_near_duplicates() -> None:
     assert_no_leakage(train, test, near=True, confidence=1 - 1e-9)
     train, test = rng.normal(size=(180, 5)), rng.normal(size=(60, 5))
     test[5] = train[9] + 0.1 * rng.normal(size=5)
-    assert len(nearness(train, test, 0.5).rows) == 1  # what a confidence of 0.5 would give
+    assert len(nearness(train, test, 0.9).rows) == 1  # what a confidence of 0.1 would give
     assert_no_leakage(train, test, near=True, confidence=0.5)
 
 

@@ -43,6 +43,10 @@ def test_the_same_steps_on_another_pass() -> None:
         (one.at_threshold(0.2) + two.at_threshold(0.2), (three + four).at_threshold(0.2)),
         (as_evaluation(one.confusion_matrix), as_evaluation(three.confusion_matrix)),
         (
+            as_evaluation(one.confusion_matrix + two.at_threshold(0.3).confusion_matrix),
+            as_evaluation(three.confusion_matrix + four.at_threshold(0.3).confusion_matrix),
+        ),
+        (
             as_evaluation(one.at_threshold(0.9).confusion_matrix),
             as_evaluation(three.at_threshold(0.9).confusion_matrix),
         ),
@@ -69,7 +73,7 @@ def test_evidence_of_unknown_origin() -> None:
     assert made(1, None).at_threshold(0.2).origin.derivation is None
     assert as_evaluation(made(1, None).confusion_matrix).origin.derivation is None
     matrix = known.confusion_matrix
-    assert as_evaluation(matrix + matrix).origin.derivation is None
+    assert as_evaluation(matrix + mg.ConfusionMatrix([[1, 2], [3, 4]])).origin.derivation is None
 
 
 def test_it_takes_no_part_in_equality_repr_and_json() -> None:

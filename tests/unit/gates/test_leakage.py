@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_modelgate import BarError, EvidenceError, Outcome, Verdict
-from pytest_modelgate.checks.leakage import audit_leakage
+from pytest_modelgate.checks.data.leakage import audit_leakage
 from pytest_modelgate.evidence.audit import DataAudit
 from pytest_modelgate.gates.leakage import NoLeakage
 

@@ -206,6 +206,15 @@ class TestWhatWouldReach:
         )
         assert line(Gate("recall", at_least=0.9, label="ok").check(self.FEW(weights=weights))) == []
 
+    def test_single_precision_counts_the_same_samples(self) -> None:
+        high = np.nextafter(np.float32(1), np.float32(0))
+        preds = np.array([high, np.nextafter(high, np.float32(0)), 0.2, 0.1], dtype=np.float32)
+        evaluation = scored(target=[1, 0, 1, 0], preds=preds, outputs="probabilities", threshold=0.1)
+        said = Gate("precision", at_least=0.9).check(evaluation).notes[-1]
+        threshold = float(re.findall(r"threshold of (\S+)", said)[0])
+        assert evaluation.at_threshold(threshold).metric("precision") == 1
+        assert "reaches 1.000" in said
+
     def test_among_equals_it_is_the_highest(self) -> None:
         options = {"outputs": "probabilities", "weights": [1.0, 0.0, 0.0, 1.0]}
         found = scored([0, 1, 0, 1], [0.2, 0.3, 0.35, 0.4], **options)

@@ -369,7 +369,7 @@ def test_audits_are_shown_with_their_rows(mutated: Page) -> None:
 def test_of_very_many_findings_the_rest_is_counted(make: SimpleNamespace) -> None:
     audit = {**make.audits()[1], "findings": [make.finding(f"feature {index}", "fine") for index in range(230)]}
     page = Page(render(replace(make.build([]), audits=(audit, {**audit, "key": "b", "findings": []}))))
-    assert ("p", "And 30 more findings.") in page.texts
+    assert ("p", "And 218 more findings: see report.json.") in page.texts
     assert page.faults == []
 
 
@@ -398,7 +398,7 @@ def test_odd_mutations_render(make: SimpleNamespace) -> None:
     assert "<b>" not in text
     assert (
         "span",
-        "none of its gates is green on the model itself; no faults in weights or inputs: why; 2 layers left out",
+        "none of its gates is green on the model itself; some faults are left out: why; 2 layers left out",
     ) in page.texts
     assert ("p", "This gate noticed nothing:") in page.texts
     assert Page(render(replace(make.build([]), mutation=make.mutation([])))).faults == []

@@ -256,7 +256,7 @@ def test_audits_list_what_was_looked_for(make: SimpleNamespace) -> None:
 def test_of_very_many_findings_the_rest_is_counted(make: SimpleNamespace) -> None:
     audit = {**make.audits()[1], "findings": [make.finding(f"feature {index}", "fine") for index in range(60)]}
     empty = {**audit, "findings": []}
-    assert "And 10 more findings: see report.html." in render(replace(make.build([]), audits=(audit, empty)))
+    assert "And 48 more findings: see report.json." in render(replace(make.build([]), audits=(audit, empty)))
 
 
 def test_no_name_in_mutation_or_audits_becomes_markup(make: SimpleNamespace) -> None:

@@ -172,6 +172,21 @@ def test_a_shared_fixture_is_judged_once_for_its_first_test(make: SimpleNamespac
     assert [row["test"] for row in make.build(lines, order=["a", "b"]).verdicts] == ["a", "b"]
 
 
+@pytest.mark.parametrize("alive", ["gw0", "gw1"])
+@pytest.mark.parametrize("phase", ["setup", "teardown"])
+def test_a_shared_gate_that_one_worker_settled_on_twins_is_settled(
+    make: SimpleNamespace, alive: str, phase: str
+) -> None:
+    """The other worker crashed before it came to that."""
+    lines = [
+        make.entry(test, "verdict", make.verdict(), phase=phase, worker=worker, fixture="session trained")
+        for test, worker in (("a", "gw0"), ("b", "gw1"))
+    ]
+    lines.append(make.entry(None, "mutation", {"of": 0, "why": "told by the one that lived"}, worker=alive, sequence=1))
+    mutation = make.build(lines, order=["a", "b"], mutated=True).mutation
+    assert [one["why"] for one in mutation["not_mutated"]] == ["told by the one that lived"]
+
+
 def test_what_ends_with_a_shared_fixture_is_judged_once_for_its_last_test(make: SimpleNamespace) -> None:
     lines = [
         make.entry(test, "verdict", make.verdict(), phase="teardown", worker=worker, fixture="session trained")

@@ -26,7 +26,9 @@ def cell(caught: bool, moved: float | str | None = 0.0, error: str | None = None
     }
 
 
-def found(cells: dict[str, Any], *, changed: Any = 0.5, key: str = "k", counts: bool = True) -> Any:
+def found(
+    cells: dict[str, Any], *, changed: Any = 0.5, key: str = "k", counts: bool = True, level: float | None = None
+) -> Any:
     faults = []
     for name, one in cells.items():
         kind, where, strength = NAMES[name]
@@ -40,6 +42,7 @@ def found(cells: dict[str, Any], *, changed: Any = 0.5, key: str = "k", counts: 
         "layers_left_out": 2,
         "reason": None,
         "counts": counts,
+        "level": level,
         "faults": faults,
     }
 
@@ -101,6 +104,20 @@ def test_a_fault_that_changes_next_to_nothing_is_not_counted(
         None,
     )
     assert seen["models"][0]["faults"][0]["equivalent"] is False
+
+
+@pytest.mark.parametrize(("moved", "equivalent"), [(0.003, True), (0.005, False)])
+def test_a_difference_moves_by_a_share_of_the_metric_itself(moved: float, equivalent: bool) -> None:
+    rows = [(row("a", estimate=0.0), found({"weak": cell(False, moved)}, changed=0.0, counts=False, level=0.4))]
+    assert gather(rows, None)["equivalent"] == equivalent
+
+
+def test_a_gate_that_is_red_already_makes_no_fault_count() -> None:
+    green = row("a"), found({"weak": cell(False), "strong": cell(False)}, changed=0.001)
+    cells = {"weak": cell(False, 0.5), "strong": cell(True, None, "ZeroDivisionError: none")}
+    red = row("b", passed=False), found(cells, changed=0.001, counts=False)
+    report = gather([green, red], None)
+    assert (report["counted"], report["equivalent"]) == (0, 2)
 
 
 def test_a_twin_that_ends_in_an_error_is_noticed_and_counted() -> None:

@@ -190,7 +190,7 @@ def test_several_models_are_numbered_and_say_what_is_missing(make: SimpleNamespa
     models = mutation.models(make.mutation(rows))
     assert [(model.title, model.summary) for model in models] == [
         ("1. Net", "no fault was counted; 12 layers left out"),
-        ("2. model", "no fault was counted; no faults in weights or inputs: it cannot be copied"),
+        ("2. model", "no fault was counted; some faults are left out: it cannot be copied"),
     ]
     assert [model.incomplete for model in models] == [True, True]
 

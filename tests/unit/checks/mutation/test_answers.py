@@ -54,6 +54,18 @@ def test_one_of_two_classes_answered_as_the_other(values: list[float], threshold
             )
 
 
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
+@pytest.mark.parametrize("up", [True, False])
+def test_logits_are_mirrored_at_the_line(threshold: float, up: bool) -> None:
+    """As far beyond the threshold's logit as before it, so that ranks and losses are those of such a model."""
+    at = np.log(threshold / (1 - threshold))
+    logits = torch.tensor([-3.0, -1.0, 0.2, 2.5])
+    one, other = (0, 1) if up else (1, 0)
+    changed = change_scores(logits, "class merged", one, other, what="logits", threshold=threshold).numpy()
+    expected = at + np.abs(logits.numpy() - at) * (1 if up else -1)
+    np.testing.assert_allclose(changed, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_a_threshold_at_the_end_leaves_nothing_to_mirror(threshold: float) -> None:
     outputs = torch.tensor([-1.0, 2.0])

@@ -73,6 +73,24 @@ def test_a_twin_stops_at_its_first_error() -> None:
     assert running.finish(found, None) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_lack_of_memory_is_no_fault_that_a_gate_noticed(error: Exception) -> None:
+    def answer(inputs: object, outputs: torch.Tensor, batch: int) -> object:
+        raise error
+
+    running = Running(Fault("noise"), answer, sound_of(TARGETS)[0], None, CPU)
+    with pytest.raises(type(error)):
+        running.step(lambda: None, TARGETS, TARGETS, 0)
+    assert running.error is None
+
+
 def test_a_class_that_a_twin_never_names_stays_in_the_table() -> None:
     targets = torch.tensor([0, 1, 1, 0])
     collector = Collector(outputs="labels")

@@ -86,7 +86,9 @@ def test_a_gate_is_the_same_gate_on_each_twin(heard: Listener) -> None:
         if name.startswith("threshold"):
             continue
         expected = gate.check(twins[name].evaluation)
-        assert (cell["caught"], cell["outcome"]) == (not expected.passed, expected.outcome.value)
+        assert cell["caught"] is not expected.passed
+        assert cell["outcome"] in (None, expected.outcome.value)
+        assert (cell["outcome"] == "UNDEFINED") == (expected.outcome is mg.Outcome.UNDEFINED)
         assert cell["estimate"] == expected.estimate
     assert (found["model"], found["counts"], found["layers_left_out"]) == ("Sequential", True, 0)
     zeroed = cells(found)["weights of '0' zeroed"]
@@ -148,6 +150,15 @@ def test_the_training_data_are_seen_by_the_same_broken_model(heard: Listener) ->
     shares = [float(TARGETS[rows].float().mean()) for rows in (slice(100), slice(100, 200))]
     majority = [max(share, 1 - share) for share in shares]
     assert found["estimate"] == pytest.approx(majority[0] - majority[1], abs=1e-6)
+
+
+def test_what_a_difference_is_to_be_measured_by(heard: Listener) -> None:
+    evidence = evaluated(ids=IDS)
+    mg.assert_no_regression(evidence, evaluated(1, ids=IDS), "loss", 0.5)
+    mg.assert_generalization_gap_at_most(evaluated(rows=slice(100)), evaluated(rows=slice(100, None)), "f1", 0.5)
+    mg.assert_loss_at_most(evidence, 1.0)
+    levels = [settle_on_twins(*one)["level"] for one in heard.judged]
+    assert levels == [evidence.loss, evaluated(rows=slice(100, None)).metric("f1"), None]
 
 
 def test_all_seeds_have_the_same_fault(heard: Listener) -> None:

@@ -403,6 +403,73 @@ def test_one_shot_batches_and_a_state_outside_the_tensors() -> None:
     assert_same(by_name(twins)["weights of 'inner' zeroed"], evaluate(broken, batches(), loss=CE))
 
 
+@pytest.mark.parametrize("case", ["the model too", "a copy alone"])
+def test_a_tensor_that_is_written_to_in_a_later_batch_only(case: str) -> None:
+    class Writing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(6, 4)
+            self.calls = 0
+            self.array = np.zeros(4, dtype=np.float32)
+            self.register_buffer("shift", torch.zeros(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            outputs = self.inner(x)
+            if self.calls > 1 if case == "the model too" else (outputs == outputs[0]).all():
+                self.shift += 1 + x.mean()
+                self.array[1] += 1
+            return outputs + self.shift * outputs[:, :1] + torch.from_numpy(self.array)
+
+    model = made(Writing)
+    alone, broken, together = copy.deepcopy(model), copy.deepcopy(model), copy.deepcopy(model)
+    plain = evaluate(alone, (INPUTS, MANY), loss=CE, batch_size=BATCH)
+    found, twins = mutated(together, (INPUTS, MANY), loss=CE)
+    assert found == plain
+    assert torch.equal(together.shift, alone.shift)
+    assert together.array.tolist() == alone.array.tolist()
+    assert bool(alone.shift.any()) == (case == "the model too")
+    with torch.no_grad():
+        broken.inner.weight.zero_()
+    name = "weights of 'inner' zeroed"
+    assert_same(by_name(twins)[name], evaluate(broken, (INPUTS, MANY), loss=CE, batch_size=BATCH))
+
+
+def test_a_forward_that_is_bound_to_the_model_has_no_faults_in_weights() -> None:
+    model = made(mlp)
+    forward = model.forward
+    model.forward = lambda x: 2 * forward(x)
+    _, twins = mutated(model, (INPUTS, MANY), loss=CE)
+    assert "bound to the model" in twins.partly
+    assert {twin.fault.kind for twin in twins.faults}.isdisjoint({"zeroed", "noise", "dropout left on"})
+    assert any(twin.fault.kind == "feature dropped" for twin in twins.faults)
+    with torch.no_grad():
+        for part in (untrained := made(mlp)).modules():
+            if isinstance(part, nn.Linear):
+                part.weight.zero_()
+    assert mutated(untrained, (INPUTS, MANY), loss=CE)[1].partly is None
+
+
+def test_a_loss_that_keeps_a_state() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.ones(()))
+
+        def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            self.scale += outputs.abs().mean()
+            return nn.functional.cross_entropy(outputs, targets, reduction="none") * self.scale
+
+    model = made(lambda: nn.Sequential(nn.Linear(6, 4)))
+    plain = evaluate(model, (INPUTS, MANY), loss=Scaled(), outputs="logits", batch_size=BATCH)
+    found, twins = mutated(model, (INPUTS, MANY), loss=Scaled(), outputs="logits")
+    assert found == plain
+    with torch.no_grad():
+        model[0].weight.zero_()
+    broken = evaluate(model, (INPUTS, MANY), loss=Scaled(), outputs="logits", batch_size=BATCH)
+    assert_same(by_name(twins)["weights of '0' zeroed"], broken)
+
+
 @pytest.mark.usefixtures("mutating")
 def test_nothing_is_kept_alive() -> None:
     def layers() -> int:

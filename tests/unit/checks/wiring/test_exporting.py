@@ -97,3 +97,21 @@ def test_wrong_use_and_nothing_to_compare() -> None:
     with pytest.raises(EvidenceError, match="there are 'export', 'compile', 'onnx'"):
         check(formats=())
     assert check(lambda out: out * torch.nan).outcome is Outcome.UNDEFINED
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model_is_not_judged() -> None:
+    model = torch.jit.script(nn.Linear(4, 2))
+    verdict = check_export_parity(model, (torch.randn(4, 4), torch.zeros(4)))
+    assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+    assert "a TorchScript module cannot be exported" in verdict.explanation
+
+
+def test_a_model_that_cannot_be_exported_is_told_from_one_that_differs() -> None:
+    class Branches(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) if float(x.sum()) > 0 else x[:, :2]
+
+    verdict = check_export_parity(Branches(4, 2), (torch.randn(4, 4), torch.zeros(4)))
+    assert verdict.outcome is Outcome.FAIL
+    assert dict(verdict.details) == {"unmade": ["export"]}

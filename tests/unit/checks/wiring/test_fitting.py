@@ -173,3 +173,55 @@ def test_a_frozen_body_that_tells_little_is_no_bug_of_the_wiring() -> None:
     assert verdict.passed
     assert "only with its frozen parameters set free" in str(verdict)
     assert not model[0].weight.requires_grad
+
+
+class Swapped(nn.Module):
+    """Scores [rows, classes, tokens], as cross-entropy takes them: a transposed tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(40, 32), nn.Linear(32, 5)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.embed(tokens))
+        return scores.transpose(1, 2)
+
+
+@pytest.mark.parametrize("check", [check_fits_one_batch, check_learns_from_input])
+def test_outputs_that_are_transposed(check: Any) -> None:
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 40, (16, 6))
+    verdict = check(Swapped(), (tokens, tokens % 5), loss=nn.CrossEntropyLoss())
+    assert verdict.outcome is Outcome.PASS
+
+
+def density(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.gaussian_nll_loss(outputs[:, 0], targets, outputs[:, 1].exp())
+
+
+def test_a_loss_of_ones_own_without_a_least_value() -> None:
+    found = costs(X[:, 0], density, 2)
+    assert found.constant > 0
+    assert found.floor == 0
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.KLDivLoss(reduction="batchmean"), lambda out, targets: -(out * targets).sum(1).mean()]
+)
+def test_log_probabilities_stay_such(loss: Any) -> None:
+    shares = torch.softmax(3 * torch.randn(16, 4, generator=torch.Generator().manual_seed(2)), 1)
+    model = nn.Sequential(net(), nn.LogSoftmax(1))
+    wiring = read(model, (X, shares), loss)
+    found = reach(wiring, wiring.outputs())
+    assert found.tells
+    known = shares.mean(0).log().expand(16, 4)
+    assert found.constant == pytest.approx(float(loss(known, shares)), rel=0.01)
+    assert found.floor == pytest.approx(float(loss(shares.log(), shares)), abs=0.01)
+
+
+@pytest.mark.parametrize("check", [check_fits_one_batch, check_learns_from_input])
+def test_two_samples_that_tell_nothing(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_modelgate.checks.wiring.fitting.STEPS", 0)
+    verdict = check(net(), (X, Y), loss=lambda scores, targets: F.cross_entropy(scores, targets) * (len(scores) > 2))
+    assert verdict.outcome is Outcome.FAIL
+    assert "16 samples" in verdict.explanation or "no better" in verdict.explanation

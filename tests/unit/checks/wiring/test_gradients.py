@@ -211,3 +211,72 @@ def test_a_layer_without_a_hook_is_named_by_its_parameter() -> None:
 
     verdict = check_finite_gradients(Bare(), (X, Y), loss=LOSS)
     assert "the gradient of weight broke first" in verdict.explanation
+
+
+def test_what_goes_into_a_layer_is_not_its_own() -> None:
+    class Divides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.head(self.body(x) / (x[:, :1] - x[:1, :1]))
+            return hidden
+
+    verdict = check_finite_gradients(Divides(), (X, Y), loss=LOSS)
+    assert "what goes into head is the first that is not, so forward breaks it before" in verdict.explanation
+
+
+def test_statistics_that_are_broken_show_in_evaluation_mode() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    assert check_finite_gradients(model, (X, Y), loss=LOSS).passed
+    model.get_buffer("1.running_var")[2] = torch.nan
+    verdict = check_finite_gradients(model, (X, Y), loss=LOSS)
+    assert (verdict.outcome, verdict.hits) == (Outcome.FAIL, 0)
+    assert "in evaluation mode are not finite: its buffers are not: 1.running_var" in verdict.explanation
+
+
+def test_a_layer_that_breaks_in_evaluation_mode_alone() -> None:
+    class Breaks(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) / float(self.training or "nan")
+
+    verdict = check_finite_gradients(nn.Sequential(nn.Linear(3, 4), Breaks(4, 2)), (X, Y), loss=LOSS)
+    assert "in evaluation mode are not finite: the output of 1 is the first that is not" in verdict.explanation
+
+
+def test_classes_that_are_masked_out_are_no_bug() -> None:
+    class Masked(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scores = super().forward(x)
+            return torch.cat([scores, torch.full_like(scores, -torch.inf)], 1)
+
+    assert check_finite_gradients(Masked(3, 2), (X, Y), loss=LOSS).passed
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model() -> None:
+    model = torch.jit.script(net())
+    assert check_finite_gradients(model, (X, Y), loss=LOSS).passed
+    assert check_all_parameters_train(model, (X, Y), loss=LOSS).passed
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("bad", [1.0, float("nan")])
+def test_sequences_that_a_transformer_nests(bad: float) -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.layers, self.head = nn.TransformerEncoder(layer, 1), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            padded = torch.arange(5) > torch.arange(len(x))[:, None] % 4
+            scores: torch.Tensor = self.head(self.layers(x, src_key_padding_mask=padded)[:, 0])
+            return scores if self.training else scores * bad
+
+    torch.manual_seed(0)
+    verdict = check_finite_gradients(Encoder(), (torch.randn(12, 5, 8), torch.arange(12) % 2), loss=LOSS)
+    assert verdict.passed is (bad == 1)
+    if not verdict.passed:
+        assert "in evaluation mode are not finite: training mode gives finite ones" in verdict.explanation

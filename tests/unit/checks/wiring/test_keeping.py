@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_modelgate.checks.wiring.beginning import check_initial_loss_sane
 from pytest_modelgate.checks.wiring.fitting import check_fits_one_batch, check_learns_from_input
 from pytest_modelgate.checks.wiring.gradients import check_all_parameters_train, check_finite_gradients
 from pytest_modelgate.checks.wiring.keeping import untouched
+from pytest_modelgate.checks.wiring.table import check_model
 
 
 class Net(nn.Module):
@@ -274,3 +276,39 @@ def test_nothing_is_restored_halfway(check: Callable[..., Any], at: int) -> None
     with pytest.raises(Stop):
         check(model, (X, Y), loss=stop)
     assert state(model) == before
+
+
+def test_inside_autocast() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 2)), torch.randn(16, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        before = model(x)
+        verdict = check_model(model, (x, torch.arange(16) % 2), nn.CrossEntropyLoss(), export=False)
+        assert torch.equal(model(x), before)
+    assert verdict.passed, verdict
+
+
+def test_what_stands_in_containers_of_containers_is_put_back() -> None:
+    class Caching(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.cache: Any = {"k": torch.zeros(2), "more": [{"seen": 0}], "last": deque([1], maxlen=2)}
+            self.pair = (torch.zeros(2), np.zeros(2))
+            self.fixed = np.zeros(2)
+            self.fixed.flags.writeable = False
+
+    model = Caching()
+    cache, k, pair = model.cache, model.cache["k"], model.pair
+    with untouched(model):
+        model.cache["k"] += 1
+        model.cache["more"][0]["seen"] += 1
+        model.cache["more"].append("new")
+        model.cache["last"].append(7)
+        model.pair[0].add_(1)
+        model.pair[1][:] = 1
+        model.cache = {}
+    assert model.cache is cache
+    assert cache["k"] is k
+    assert k.tolist() == pair[0].tolist() == pair[1].tolist() == [0, 0]
+    assert (cache["more"], cache["last"]) == ([{"seen": 0}], deque([1], maxlen=2))
+    assert model.pair is pair

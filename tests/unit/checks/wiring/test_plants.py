@@ -248,7 +248,7 @@ PLANTS = [
     (Lstm, "detach", "parameters", "cells.weight_ih_l0"),
     (Mlp, "sqrt", "finite", "behind the output of first, before that of second"),
     (Mlp, "where", "finite", "behind the output of first, before that of second"),
-    (Mlp, "log", "finite", "the output of second is the first that is not"),
+    (Mlp, "log", "finite", "what goes into second is the first that is not"),
     (Mlp, "huge", "initial", "knowing nothing costs 1.099 (log 3)"),
     (Transformer, "tied head", "initial", "outputs are"),
     (Mlp, "softmax", "initial", "remove the softmax"),

@@ -105,12 +105,43 @@ def test_an_exception_out_of_the_model_fails_the_check_that_it_broke() -> None:
     assert "test_table.py" in str(verdict)
 
 
+def test_one_error_in_many_checks_is_told_once() -> None:
+    verdict = check(batch=(X[:, :2], Y))
+    assert verdict.outcome is Outcome.FAIL
+    assert str(verdict).count("the same error as in input_kept") >= 3
+    raised = [line for line in verdict.notes if "the model raised" in line]
+    assert len({line.partition("raised")[2] for line in raised}) == len(raised)
+
+
 def test_a_batch_of_one() -> None:
     verdict = check(batch=(X[:1], Y[:1]))
     words = dict(verdict.details)
     assert words["fits_one_batch"] == words["finite_gradients"] == "not run"
     assert "BatchNorm in training mode needs two samples" in str(verdict)
     assert verdict.support == sum(word != "not run" for word in words.values())
+
+
+def test_a_model_that_cannot_be_exported_is_no_fault_of_its_wiring() -> None:
+    class Branches(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = super().forward(x)
+            return out if float(out.detach().sum()) > -1e9 else -out
+
+    verdict = table.check_model(Branches(), (X, Y), LOSS)
+    assert verdict.outcome is Outcome.PASS, verdict
+    assert dict(verdict.details)["export_parity"] == "not run"
+    assert "cannot be run as export" in str(verdict)
+
+
+def test_where_no_check_of_training_could_run_nothing_is_passed() -> None:
+    class Pair(Net):
+        def forward(self, x: torch.Tensor) -> Any:
+            return super().forward(x), x
+
+    verdict = table.check_model(Pair(), (X, Y), LOSS, export=False)
+    assert (verdict.outcome, verdict.passed) == (Outcome.UNDEFINED, False)
+    assert "no check of how Pair trains could run" in verdict.explanation
+    assert "tuple" in str(verdict)
 
 
 def test_export_can_be_left_out() -> None:
@@ -195,3 +226,17 @@ def test_assertions_without_a_loss(name: str, options: dict[str, Any]) -> None:
 def test_an_unknown_form_of_export() -> None:
     with pytest.raises(EvidenceError):
         assertions.assert_export_parity(Net(), (X, Y), formats=["onyx"])
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "said"),
+    [
+        (torch.full_like(Y, 17), LOSS, "classes apart, so targets run from 0 to"),
+        (Y.float(), nn.BCEWithLogitsLoss(), "one target for each output"),
+    ],
+)
+def test_targets_that_the_loss_cannot_take_fail(targets: torch.Tensor, loss: Any, said: str) -> None:
+    verdict = check(batch=(X, targets), loss=loss)
+    assert verdict.outcome is Outcome.FAIL
+    assert dict(verdict.details)["finite_gradients"] == "FAIL"
+    assert said in str(verdict)

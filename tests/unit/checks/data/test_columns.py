@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pytest_modelgate import EvidenceError
-from pytest_modelgate.checks.columns import as_column, read_columns, read_target
+from pytest_modelgate.checks.data.columns import as_column, read_columns, read_target
 
 DAYS = np.array(["2024-01-02", "2024-01-01", "NaT"], dtype="datetime64[D]")
 
@@ -23,6 +23,7 @@ DAYS = np.array(["2024-01-02", "2024-01-01", "NaT"], dtype="datetime64[D]")
         (np.array([2**62 + 1, 2**62]), [1, 0], True),
         (np.array([3, None, 2.5, np.nan], dtype=object), [1, 2, 0, 2], True),
         (np.array(["b", "a", "b"]), [1, 0, 1], False),
+        (np.array([10**400, 1, 10**400], dtype=object), [0, 1, 0], False),
         (np.array(["b", None, 3, "b", np.nan], dtype=object), [0, 2, 1, 0, 2], False),
         (DAYS, [2, 1, 0], True),
     ],
@@ -100,6 +101,11 @@ def test_entries_that_are_no_values() -> None:
 )
 def test_classes_or_amounts(target: Any, task: str | None, classes: int) -> None:
     assert read_target(target, task).num_classes == classes
+
+
+def test_times_are_amounts() -> None:
+    told = read_target(DAYS, None)
+    assert (told.num_classes, told.codes.tolist(), told.rows.tolist()) == (0, [1, 0], [0, 1])
 
 
 def test_rows_without_a_target() -> None:

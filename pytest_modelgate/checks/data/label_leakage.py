@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_modelgate.checks.columns import Column, Target, as_column, read_columns, read_target
+from pytest_modelgate.checks.data.columns import Column, Target, as_column, read_columns, read_target
 from pytest_modelgate.evidence.audit import DataAudit, Finding
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence

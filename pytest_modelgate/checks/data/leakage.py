@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_modelgate.checks.aligned import MOST_FEATURES, read_aligned
-from pytest_modelgate.checks.neighbours import NEAR, nearness
-from pytest_modelgate.checks.without import check_evaluation, metrics_without
+from pytest_modelgate.checks.data.aligned import MOST_FEATURES, read_aligned
+from pytest_modelgate.checks.data.neighbours import NEAR, nearness
+from pytest_modelgate.checks.data.without import check_evaluation, metrics_without
 from pytest_modelgate.evidence.audit import DataAudit, Finding
 from pytest_modelgate.evidence.identity import hash_names, hash_rows
 from pytest_modelgate.exceptions import EvidenceError
@@ -24,13 +24,14 @@ from pytest_modelgate.statistics.interval import check_level
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_modelgate.checks.aligned import Side
+    from pytest_modelgate.checks.data.aligned import Side
     from pytest_modelgate.evidence.evaluation import Evaluation
 
     Numbers = NDArray[np.int64]
 
 LEVEL = 0.01
 _SHOWN = 10
+_KINDS = {"i": "whole numbers", "u": "whole numbers", "U": "texts", "S": "bytes"}
 _NAMES = ("train", "test")
 _ADJECTIVES = {"train": "training", "test": "test"}
 
@@ -153,9 +154,17 @@ def _within(name: str, side: Side) -> Finding:
 def _groups(pair: Any, train: Side, test: Side) -> _Found:
     """Test rows of a group that training rows belong to."""
     hashes = []
+    pair = [each if hasattr(each, "__len__") or not hasattr(each, "__iter__") else list(each) for each in pair]
     for name, each, side in zip(_NAMES, pair, (train, test), strict=True):
         hashes.append(hash_names(each, f"groups of {name}"))
         _check_length(f"groups of {name}", len(hashes[-1]), side, name)
+    one, other = map(_kinds, pair)
+    if not one & other:
+        said = [" and ".join(sorted(each)) for each in (one, other)]
+        raise EvidenceError(
+            f"groups of train are {said[0]} and groups of test are {said[1]}, so no group could be on both sides: give "
+            "both in one type"
+        )
     values, first = np.unique(hashes[0], return_index=True)
     places = np.minimum(np.searchsorted(values, hashes[1]), len(values) - 1)
     rows = np.flatnonzero(values[places] == hashes[1])
@@ -219,7 +228,7 @@ def _near(train: Side, test: Side, level: float) -> _Found:
     text = (
         f"{_some(len(rows), judged.of, 'further test row')} {_is(len(rows))} nearer to a training row than luck "
         f"explains: {judged.near:,} of {judged.of:,} test rows and {judged.within:,} of {judged.of_within:,} training "
-        f"rows have another within {limit:.3g} standard deviations (p = {judged.p:.2g}){said}"
+        f"rows have another within {limit:.3g} {judged.unit} (p = {judged.p:.2g}){said}"
     )
     order = np.argsort(rows)
     partners = mine.rows[kept[judged.neighbours]][order]
@@ -237,9 +246,24 @@ def _pair(name: str, pair: Any) -> Any:
     return pair
 
 
+def _kinds(names: Any) -> set[str]:
+    """Of which types the names of groups are."""
+    if hasattr(names, "dtype"):
+        array = to_numpy(names)
+        if array.dtype.kind in _KINDS:
+            return {_KINDS[array.dtype.kind]}
+        names = array
+    kinds = {type(each) for each in names}
+    return {"texts" if issubclass(each, str) else "bytes" if issubclass(each, bytes) else _KINDS["i"] for each in kinds}
+
+
 def _moments(values: Any, what: str) -> NDArray[Any]:
     """Times as numbers or datetime64, [N], none missing."""
     array = to_numpy(values)
+    if array.dtype.kind == "O" and all(isinstance(each, str) for each in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind == "U":
+        _refuse_compact(array, what)
     if array.dtype.kind == "U" or (array.dtype.kind == "O" and all(isinstance(each, date) for each in array.flat)):
         try:
             with warnings.catch_warnings():
@@ -255,6 +279,16 @@ def _moments(values: Any, what: str) -> NDArray[Any]:
     if missing.any():
         raise EvidenceError(f"{what} is missing: {some_of(array, missing)}")
     return array
+
+
+def _refuse_compact(array: NDArray[Any], what: str) -> None:
+    """An `EvidenceError` for texts such as 20200102, which numpy takes for a year."""
+    digits = np.char.isdigit(array) & (np.char.str_len(array) > len("2020"))
+    if digits.any():
+        raise EvidenceError(
+            f"{what} holds texts of digits alone: {some_of(array, digits)}; write dates as 2020-01-31, and numbers as "
+            "numbers"
+        )
 
 
 def _check_length(what: str, length: int, side: Side, name: str) -> None:

@@ -19,7 +19,7 @@ from pytest_modelgate.runtime.data import refuse_shuffled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_modelgate.checks.aligned import Side
+    from pytest_modelgate.checks.data.aligned import Side
 
     Numbers = NDArray[np.int64]
 
@@ -86,9 +86,10 @@ def _places(evaluation: Evaluation, data: Any, side: Side, rows: Numbers) -> Num
     refuse_shuffled(data, ["evaluation"])
     ids, counts = np.unique(samples.ids, return_counts=True)
     if len(ids) < evaluation.n:
+        several = int((counts > 1).sum())
         raise EvidenceError(
-            f"evaluation=: {counted(int((counts > 1).sum()), 'id')} repeat, so nobody can tell which sample is which: "
-            "give each sample its own, or ids='content'"
+            f"evaluation=: {counted(several, 'id')} repeat{'s' * (several == 1)}, so nobody can tell which sample is "
+            "which: give each sample its own, or ids='content'"
         )
     if evaluation.n != side.n:
         raise EvidenceError(

@@ -11,8 +11,8 @@ from scipy import stats
 from torch.utils.data import DataLoader, TensorDataset
 
 from pytest_modelgate import EvidenceError
-from pytest_modelgate.checks import distribution
-from pytest_modelgate.checks.distribution import audit_distribution
+from pytest_modelgate.checks.data import distribution
+from pytest_modelgate.checks.data.distribution import audit_distribution
 
 RNG = np.random.default_rng(0)
 OLD = RNG.normal(size=(300, 3)), RNG.integers(0, 3, 300)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_modelgate.checks.columns import named
+from pytest_modelgate.checks.data.columns import named
 from pytest_modelgate.evidence.audit import DataAudit, Finding
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from pytest_modelgate import Evaluation, EvidenceError, evaluate
-from pytest_modelgate.checks.leakage import audit_leakage
+from pytest_modelgate.checks.data.leakage import audit_leakage
 
 RNG = np.random.default_rng(0)
 TRAIN = RNG.normal(size=(80, 3))
@@ -101,7 +101,8 @@ def test_undefined_without() -> None:
     [
         (predicted(ids=None), "evaluation= has no ids"),
         (3, "evaluation= takes an Evaluation of the test set, not int"),
-        (predicted(ids=np.arange(40) // 2), "evaluation=: 20 ids repeat"),
+        (predicted(ids=np.arange(40) // 2), "evaluation=: 20 ids repeat, so"),
+        (predicted(ids=[1, *range(1, 40)]), "evaluation=: 1 id repeats, so"),
         (predicted(target=TARGET[:39], preds=PREDS[:39], ids=np.arange(39)), "of 39 samples, and test has 40 rows"),
         (predicted(target=1 - TARGET), "evaluation= has other targets than the rows of test in their order"),
         (predicted(target=TARGET * 1.0, preds=PREDS * 1.0, outputs="values"), None),

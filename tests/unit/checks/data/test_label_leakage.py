@@ -11,8 +11,8 @@ from sklearn import datasets
 from sklearn.metrics import roc_auc_score
 
 from pytest_modelgate import EvidenceError
-from pytest_modelgate.checks import label_leakage
-from pytest_modelgate.checks.label_leakage import audit_label_leakage
+from pytest_modelgate.checks.data import label_leakage
+from pytest_modelgate.checks.data.label_leakage import audit_label_leakage
 from pytest_modelgate.metrics.ranking_bounds import roc_auc_interval
 
 RNG = np.random.default_rng(0)

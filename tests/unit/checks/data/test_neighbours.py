@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from pytest_modelgate.checks.neighbours import Nearness, _nearest, nearness
+from pytest_modelgate.checks.data.neighbours import Nearness, _nearest, nearness
 
 
 def judged(train: np.ndarray, test: np.ndarray, level: float = 0.01) -> Nearness:
@@ -19,7 +19,7 @@ def judged(train: np.ndarray, test: np.ndarray, level: float = 0.01) -> Nearness
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_neighbours_as_scikit_learn(offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_modelgate.checks.neighbours._BLOCK", 1_000)
+    monkeypatch.setattr("pytest_modelgate.checks.data.neighbours._BLOCK", 1_000)
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(300, 4)), rng.normal(size=(80, 4))
     distances, places = NearestNeighbors(n_neighbors=1).fit(train).kneighbors(test)
@@ -68,6 +68,18 @@ KINDS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "a tenth repeat": lambda rng: repeats(rng, 0.1),
     "half repeat": lambda rng: repeats(rng, 0.5),
 }
+
+
+def test_what_no_training_row_has_is_a_difference() -> None:
+    """Rare flags beside counts: a flag that only test rows have sets them apart, however much the rest is alike."""
+    rng = np.random.default_rng(0)
+    train = np.c_[np.zeros((200, 3)), np.indices((20, 10)).reshape(2, -1).T]
+    test = train[rng.permutation(200)[:60]]
+    test[:30, 0], test[30:, 1] = 1, 1
+    assert judged(train, test).near == 0
+    images = np.c_[np.full((200, 3), 7.0), rng.normal(size=(200, 12))]
+    copies = images[:20] + 0.01 * rng.normal(size=(20, 15))  # noise in the features that are constant, too
+    assert judged(images, copies).rows.tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("kind", KINDS)

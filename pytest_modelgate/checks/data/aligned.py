@@ -30,10 +30,11 @@ _CHUNK = 1 << 20
 
 
 class Part(NamedTuple):
-    """One array of a batch's inputs: where it stands in nested tuples and dicts, and its rows."""
+    """One array of a batch's inputs: where it stands in nested tuples and dicts, its rows, and whether of bfloat16."""
 
     path: str
     rows: NDArray[Any]
+    brain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,10 @@ def read_aligned(train: Any, test: Any, *, sample: bool = False, contents: bool 
         contents: keep hashes as `ids="content"` makes them, of the test set.
 
     Raises:
-        EvidenceError: an empty set, no features, other than numbers, or rows of different shapes.
+        EvidenceError: an empty set, no features, other than numbers, rows of different shapes, or one iterator twice.
     """
+    if train is test and isinstance(train, Iterator):
+        raise EvidenceError("train and test are one iterator, which gives each row once: give each set its own")
     streams = {name: _Stream(data, name) for name, data in (("train", train), ("test", test))}
     layout = _Layout.of(streams["train"], streams["test"])
     return (
@@ -104,10 +107,12 @@ class _Stream:
             self._check_types(parts)
             data = data, np.zeros(len(parts[0].rows) if parts and parts[0].rows.ndim else 0, dtype=np.uint8)
         self._paths: list[str] = []
+        self.brain: set[str] = set()
         if _is_pair(data):
             parts = _parts(data[0])
             self._check_types(parts)
             self._paths = [part.path for part in parts]
+            self.brain = {part.path for part in parts if part.brain}
             data = tuple(part.rows for part in parts), to_numpy(data[1])
         batches = self._filled(Batches(data, what=name))
         first = next(batches, None)
@@ -131,10 +136,11 @@ class _Stream:
         """The batch in chunks of bounded size."""
         parts = _parts(inputs)
         if self._paths:
-            parts = [Part(path, part.rows) for path, part in zip(self._paths, parts, strict=True)]
+            parts = [part._replace(path=path) for path, part in zip(self._paths, parts, strict=True)]
+        self.brain |= {part.path for part in parts if part.brain}
         self._check_types(parts)
         rows = len(targets) if targets.ndim else 0
-        for path, array in parts:
+        for path, array, _ in parts:
             if array.ndim == 0 or not targets.ndim or len(array) != rows:
                 raise EvidenceError(
                     f"{self.name}: inputs{path} of shape {list(array.shape)} and targets of shape "
@@ -142,10 +148,10 @@ class _Stream:
                 )
         step = max(1, _CHUNK // max(1, sum(prod(part.rows.shape[1:]) for part in parts)))
         for start in range(0, rows, step):
-            yield [Part(path, array[start : start + step]) for path, array in parts], targets[start : start + step]
+            yield [part._replace(rows=part.rows[start : start + step]) for part in parts], targets[start : start + step]
 
     def _check_types(self, parts: list[Part]) -> None:
-        for path, array in parts:
+        for path, array, _ in parts:
             if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
                 raise EvidenceError(f"{self.name}: inputs{path} are of type {array.dtype}: give real numbers")
 
@@ -157,6 +163,7 @@ class _Layout:
     shapes: dict[str, tuple[int, ...]]
     types: dict[str, np.dtype[Any]]
     target: np.dtype[Any] | None
+    brain: frozenset[str]
     features: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,7 +188,7 @@ class _Layout:
                     "both the same, or the inputs alone"
                 )
             target = _common(mine.dtype, theirs.dtype)
-        return cls(shapes, types, target)
+        return cls(shapes, types, target, frozenset(train.brain | test.brain))
 
     def read(self, stream: _Stream, *, sample: bool, contents: bool) -> Side:
         hashes: list[Hashes] = []
@@ -220,7 +227,8 @@ class _Layout:
         if part.rows.dtype.kind == "f" and common.kind != "f":
             raise EvidenceError(f"{name}: a batch has {part.rows.dtype}, the first had {common}: give all one type")
         with np.errstate(over="ignore"):  # a number too large for the other side's type is infinite there
-            return part.rows.astype(common, copy=False)
+            rows = part.rows.astype(common, copy=False)
+            return _as_bfloat16(rows) if part.path in self.brain else rows
 
 
 class _Draw:
@@ -259,6 +267,14 @@ class _Draw:
     def finish(self) -> Sample:
         self._prune()
         return Sample(rows=self._rows, values=self._values)
+
+
+def _as_bfloat16(rows: NDArray[Any]) -> NDArray[Any]:
+    """Numbers rounded as torch rounds them to bfloat16: to the upper half of a float32's bits, ties to even."""
+    single = rows.astype(np.float32)
+    bits = single.view(np.uint32)
+    rounded = ((bits + (((bits >> 16) & 1) + np.uint32(0x7FFF))) & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.where(np.isfinite(single), rounded, single)
 
 
 def _common(mine: np.dtype[Any], theirs: np.dtype[Any]) -> np.dtype[Any]:
@@ -303,7 +319,8 @@ def _parts(inputs: Any, path: str = "") -> list[Part]:
     if isinstance(inputs, (tuple, list)):
         return [part for i, value in enumerate(inputs) for part in _parts(value, f"{path}[{i}]")]
     array = to_numpy(inputs)
-    return [Part(path, array.astype(array.dtype.newbyteorder("="), copy=False))]
+    brain = str(getattr(inputs, "dtype", "")) == "torch.bfloat16"  # which numpy has not: it came as float32
+    return [Part(path, array.astype(array.dtype.newbyteorder("="), copy=False), brain)]
 
 
 def _is_pair(data: Any) -> bool:

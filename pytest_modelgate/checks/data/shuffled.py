@@ -78,7 +78,7 @@ def audit_shuffled_labels(
     for each in seeds:
         order = np.random.default_rng([each, 0x5F]).permutation(len(plain))
         with seeded(each, resolve_device("auto")), unobserved():
-            answer = train_fn(_copied(features), _shuffled(target, order))
+            answer = train_fn(_copied(features), _shuffled(target, plain, order))
         found.append(_evaluations(answer))
     sets = [[_matched(one) for one in evaluations] for evaluations in found]
     rows = sum(one.n for evaluations in found for one in evaluations)
@@ -117,10 +117,18 @@ def _audit(samples: int, held_out: int, shuffles: int, findings: list[Finding]) 
 
 def _copied(features: Any) -> Any:
     """The features in new memory; a tensor without its history, which cannot be copied otherwise."""
-    return features.detach().clone() if callable(getattr(features, "detach", None)) else copy.deepcopy(features)
+    if callable(getattr(features, "detach", None)):
+        return features.detach().clone()
+    try:
+        return copy.deepcopy(features)
+    except (TypeError, RuntimeError) as error:
+        raise EvidenceError(
+            f"features of type {type(features).__name__} cannot be copied, and each training gets a copy: {error}; "
+            "give an array or a tensor, or a list or dict of such"
+        ) from None
 
 
-def _shuffled(target: Any, order: NDArray[np.intp]) -> Any:
+def _shuffled(target: Any, plain: NDArray[Any], order: NDArray[np.intp]) -> Any:
     """The target in another order, in new memory: a tensor, a list, or else an array."""
     if isinstance(target, list):
         return [target[row] for row in order]
@@ -128,7 +136,7 @@ def _shuffled(target: Any, order: NDArray[np.intp]) -> Any:
         import torch
 
         return target.detach()[torch.as_tensor(order, device=target.device)].clone()
-    return to_numpy(target)[order]
+    return plain[order]
 
 
 def _evaluations(answer: Any) -> list[Evaluation]:

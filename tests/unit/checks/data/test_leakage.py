@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from torch.utils.data import DataLoader, TensorDataset
 
 from pytest_modelgate import EvidenceError
-from pytest_modelgate.checks.leakage import audit_leakage
+from pytest_modelgate.checks.data.leakage import audit_leakage
 
 LOAD: dict[str, Callable[..., Any]] = {"digits": load_digits, "breast cancer": load_breast_cancer, "wine": load_wine}
 SHARES = (0.005, 0.01, 0.05)
@@ -61,6 +61,17 @@ class TestPlants:
         assert audit["leaking rows"].count == len(planted)
         assert audit["leaking rows"].estimate == len(planted) / len(test[0])
         assert audit["duplicates with another label"].count == 0
+
+    def test_rows_with_noise_of_one_size(self, name: str, share: float) -> None:
+        """As of a sensor: the same on features that vary by thousands and on pixels that hardly vary."""
+        train, (x, y), planted = plant(name, share)
+        rows = list(planted)
+        x[rows] += 0.01 * np.random.default_rng(8).normal(size=(len(rows), x.shape[1]))
+        audit = audit_leakage(train, (x, y), near=True)
+        found = dict(audit["near duplicates"].rows)
+        assert len(planted) <= audit["near duplicates"].count <= len(planted) + 1  # one that is near by nature
+        assert len(set(found.items()) - set(planted.items())) <= 1
+        assert len(found) >= min(10, len(planted))
 
     def test_equal_rows_of_another_label(self, name: str, share: float) -> None:
         train, test, planted = plant(name, share, flip=True)
@@ -197,6 +208,15 @@ class TestGroups:
         assert (found.count, found.of, found.rows) == (1, 2, ((1, 0),))
         assert found.text == "1 of 2 test rows belongs to a group of training rows (1 group: 'ann')"
 
+    def test_from_generators(self) -> None:
+        found = audit_leakage(np.zeros(3), np.ones(2), groups=(iter(["ann", "bob", "ann"]), iter(["eve", "ann"])))
+        assert found["groups"].rows == ((1, 0),)
+        assert found["groups"].text.endswith("(1 group: 'ann')")
+
+    def test_mixed_names(self) -> None:
+        found = audit_leakage(np.zeros(3), np.ones(2), groups=(["ann", 7, 8], np.array([9, 7])))
+        assert found["groups"].rows == ((1, 1),)
+
 
 class TestTime:
     def found(self, before: Any, after: Any) -> Any:
@@ -218,6 +238,8 @@ class TestTime:
         "times",
         [
             lambda days: [f"2024-01-{day:02d}" for day in days],
+            lambda days: np.array([f"2024-01-{day:02d}" for day in days], dtype=object),  # as data frames hold texts
+            lambda days: [f"{2000 + day}" for day in days],
             lambda days: [datetime.date(2024, 1, day) for day in days],
             lambda days: [datetime.datetime(2024, 1, day, 3, 4) for day in days],
             lambda days: np.array([f"2024-01-{day:02d}T10" for day in days], dtype="datetime64[ns]"),
@@ -258,6 +280,9 @@ X = np.arange(12.0).reshape(4, 3)
         (X, X, {"groups": "ab"}, "groups must be a pair"),
         (X, X, {"groups": (range(4), range(3))}, "groups of test: 3 entries for 4 rows of test"),
         (X, X, {"groups": ([1, 2, 3, None], range(4))}, r"groups of train must be .* but groups of train\[3\] is None"),
+        (X, X, {"groups": (range(4), list("0123"))}, "groups of train are whole numbers and groups of test are texts"),
+        (X, X, {"groups": ([b"a"] * 4, np.array(["a"] * 4))}, "groups of train are bytes and groups of test are texts"),
+        (X, X, {"time": (["20240102"] * 4, ["20240101"] * 4)}, "time of train .* 4 of 4, the first is '20240102'"),
         (X, X, {"time": (range(3), range(4))}, "time of train: 3 entries for 4 rows of train"),
         (
             X,
@@ -277,6 +302,12 @@ X = np.arange(12.0).reshape(4, 3)
 def test_wrong_use(train: Any, test: Any, options: dict[str, Any], says: str) -> None:
     with pytest.raises(EvidenceError, match=says):
         audit_leakage(train, test, **options)
+
+
+def test_one_iterator_for_both_sets() -> None:
+    batches = ((X, np.zeros(4)) for _ in range(3))
+    with pytest.raises(EvidenceError, match="one iterator"):
+        audit_leakage(batches, batches)
 
 
 def test_loaders_that_shuffle() -> None:
@@ -325,7 +356,7 @@ class TestNear:
         )
 
     def test_many_rows_and_features_are_sampled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pytest_modelgate.checks.aligned._MOST_ROWS", 800)
+        monkeypatch.setattr("pytest_modelgate.checks.data.aligned._MOST_ROWS", 800)
         rng = np.random.default_rng(0)
         train, test = rng.normal(size=(2_000, 8)), rng.normal(size=(2_000, 8))
         assert audit_leakage(train, test, near=True)["near duplicates"].count == 0
@@ -345,3 +376,22 @@ class TestNear:
         finding = audit_leakage(train, test, near=True)["near duplicates"]
         assert finding.rows == ((7, 33),)
         assert "(in 800 of 2,400 features)" in finding.text
+
+
+@pytest.mark.parametrize("coarse", ["train", "test"])
+@pytest.mark.parametrize("wide", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("loaded_by", ["tensors", "loader"])
+def test_bfloat16_against_other_floats(coarse: str, wide: str, loaded_by: str) -> None:
+    """numpy has no bfloat16: the other side is rounded as torch rounds."""
+    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[3, 0] = 1.00390625 + 2**-10  # between two bfloat16
+    few = x[:7].to(torch.bfloat16), torch.zeros(7)
+    many = x.to(getattr(torch, wide)), torch.zeros(60)
+    few, many = (few, many) if wide != "float16" else ((many[0][:7].to(torch.bfloat16), few[1]), many)
+    sets: Any = [few, many] if coarse == "train" else [many, few]
+    if loaded_by == "loader":
+        sets = [DataLoader(TensorDataset(*one), batch_size=4) for one in sets]
+    audit = audit_leakage(*sets)
+    assert audit["duplicates"].count == 7
+    other = torch.randn(7, 5, generator=torch.Generator().manual_seed(1)).to(torch.bfloat16)
+    assert audit_leakage((other, torch.zeros(7)), many)["duplicates"].count == 0

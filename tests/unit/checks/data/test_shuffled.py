@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from pytest_modelgate import Evaluation, EvidenceError, TrainingError
-from pytest_modelgate.checks.shuffled import audit_shuffled_labels
+from pytest_modelgate.checks.data.shuffled import audit_shuffled_labels
 
 RNG = np.random.default_rng(0)
 INPUTS, TARGET = RNG.normal(size=(80, 4)), np.arange(80) % 2
@@ -83,6 +83,25 @@ def test_features_of_any_form_are_copied() -> None:
     audit_shuffled_labels(train, given, TARGET, shuffles=3)
     assert np.array_equal(given["a"], INPUTS)
     assert given["b"] == [1, 2]
+
+
+def test_a_target_that_is_read_once() -> None:
+    seen: list[Any] = []
+
+    def train(inputs: Any, target: Any) -> Evaluation:
+        seen.append(target)
+        return guessing(inputs, target)
+
+    audit_shuffled_labels(train, INPUTS, iter(TARGET.tolist()))
+    assert all(sorted(target) == sorted(TARGET) for target in seen)
+
+
+def test_features_that_cannot_be_copied() -> None:
+    with pytest.raises(EvidenceError, match="features of type generator cannot be copied"):
+        audit_shuffled_labels(guessing, (row for row in INPUTS), TARGET)
+    grown = {"x": torch.zeros(80, 2, requires_grad=True) * 2}  # with a history
+    with pytest.raises(EvidenceError, match="features of type dict cannot be copied"):
+        audit_shuffled_labels(guessing, grown, TARGET)
 
 
 def test_random_state_is_set_and_restored() -> None:

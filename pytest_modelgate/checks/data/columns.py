@@ -97,7 +97,10 @@ def _as_numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
     """An object array as floats, where each entry is a number or missing; None otherwise."""
     if not all(value is None or isinstance(value, (bool, int, float, np.number, np.bool_)) for value in values):
         return None
-    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    except OverflowError:  # whole numbers beyond all floats are names
+        return None
 
 
 def _by_content(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
@@ -127,9 +130,9 @@ class Target(NamedTuple):
 def read_target(target: Any, task: str | None) -> Target:
     """A target [N] or [N, 1] as classes or ranks; rows without one are left out.
 
-    With `task=None` texts, booleans and whole numbers are classes, numbers with a fraction a regression. Where that may
-    be wrong it is an error: floats that are all whole and have more than two values, and whole numbers of which most
-    occur once.
+    With `task=None` texts, booleans and whole numbers are classes, numbers with a fraction and times a regression.
+    Where that may be wrong it is an error: floats that are all whole and have more than two values, and whole numbers
+    of which most occur once.
 
     Raises:
         EvidenceError: another shape, or a task that must be said.
@@ -146,7 +149,8 @@ def read_target(target: Any, task: str | None) -> Target:
     if values.dtype.kind == "O":
         here = np.array([not (value is None or value != value) for value in values], dtype=bool)
     else:
-        here = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
+        missing = {"f": np.isnan, "m": np.isnat, "M": np.isnat}.get(values.dtype.kind)
+        here = np.ones(len(values), dtype=bool) if missing is None else ~missing(values)
     rows = np.flatnonzero(here)
     kept = as_column("target", values[rows])
     distinct = int(kept.codes.max()) + 1 if len(rows) else 0
@@ -160,6 +164,8 @@ def read_target(target: Any, task: str | None) -> Target:
 def _task(values: NDArray[Any], distinct: int) -> str:
     kind = values.dtype.kind
     say = 'say which it is: task="classification" or task="regression"'
+    if kind in _TIMES:
+        return "regression"
     if kind == "f" and distinct > 2:
         if (values != np.floor(values)).any():
             return "regression"
