@@ -117,7 +117,7 @@ def test_a_minimum_is_not_met_where_nothing_could_be_mutated(pytester: pytest.Py
 
 def test_workers_find_the_same(pytester: pytest.Pytester) -> None:
     write(pytester, STRICT, BLIND, "def test_loss(found):\n    mg.assert_loss_at_most(found, 0.5)\n")
-    alone = pytester.runpytest_subprocess("--modelgate-mutate", "-q")
+    alone = pytester.runpytest("--modelgate-mutate", "-q")
     assert alone.ret == 0
     before = mutation()
     assert pytester.runpytest_subprocess("--modelgate-mutate", "-n", "2").ret == 0
@@ -194,7 +194,7 @@ def test_derived_evidence_is_derived_again(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("flags", [["-q"], ["-x"], ["--collect-only"], ["-p", "no:terminal"]])
 def test_however_pytest_is_called(pytester: pytest.Pytester, flags: list[str]) -> None:
     write(pytester, STRICT, "def test_red(found):\n    mg.assert_loss_at_most(found, 0.0)\n", BLIND)
-    result = pytester.runpytest_subprocess("--modelgate-mutate", *flags)
+    result = pytester.runpytest("--modelgate-mutate", *flags)
     if "--collect-only" in flags:
         assert result.ret == 0
         assert not Path("modelgate-report").exists()
