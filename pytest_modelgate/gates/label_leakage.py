@@ -21,7 +21,7 @@ LEVEL = 0.01
 """How often chance alone may alarm over the whole family, where `confidence` asks for no less."""
 
 _REMEDY = (
-    "usual causes: the target or something made of it (a later outcome, a code, a file name) among the features, or "
+    "usual causes: the target or something made of it (a later outcome, a code) among the features, or "
     "rows in the order of the target; drop the feature, or raise `at=` if it is known before the outcome"
 )
 

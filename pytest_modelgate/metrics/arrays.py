@@ -20,7 +20,8 @@ def to_numpy(values: object) -> NDArray[Any]:
     Known by its `detach` method, so torch need not be importable. bfloat16, which numpy lacks, becomes float32.
 
     Raises:
-        EvidenceError: where rows have different lengths, or values are masked.
+        EvidenceError: where rows have different lengths, values are masked, or a tensor has no values or is no table of
+            numbers, as on the "meta" device, or sparse or quantized.
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise EvidenceError("masked values can be neither counted nor left out silently: drop these samples first")
@@ -31,16 +32,27 @@ def to_numpy(values: object) -> NDArray[Any]:
         try:
             return values.numpy()  # type: ignore[attr-defined, no-any-return]
         except (RuntimeError, TypeError):  # it needs a gradient, lies on a device, or is of a type that numpy lacks
-            tensor = detach().cpu()
-            if str(tensor.dtype).endswith("bfloat16"):
-                tensor = tensor.float()
-            return np.asarray(tensor.numpy())
+            return _from_tensor(detach())
     if not hasattr(values, "__len__") and hasattr(values, "__iter__"):
         values = list(values)
     try:
         return np.asarray(values)
     except ValueError as error:
         raise EvidenceError(f"rows of different lengths are not an array: {error}") from None
+
+
+def _from_tensor(tensor: Any) -> NDArray[Any]:
+    try:
+        tensor = tensor.cpu()
+        if str(tensor.dtype).endswith("bfloat16"):
+            tensor = tensor.float()
+        return np.asarray(tensor.numpy())
+    except (NotImplementedError, RuntimeError, TypeError) as error:
+        what = f"a {tensor.dtype} tensor ({str(tensor.layout).removeprefix('torch.')}) on {tensor.device}"
+        raise EvidenceError(
+            f"{what} cannot become an array: give dense tensors of numbers (.to_dense(), .dequantize()) on a device "
+            "that holds values"
+        ) from error
 
 
 def whole_numbers(values: object, what: str) -> NDArray[Any]:

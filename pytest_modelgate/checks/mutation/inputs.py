@@ -132,8 +132,8 @@ def _named(inputs: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
 def _varying(part: int, name: str, tensor: torch.Tensor) -> list[Column]:
     """The columns of a tensor that are not constant."""
     floating = tensor.is_floating_point()
-    if tensor.ndim == 1:
-        return [Column(part, name, None, False, floating)] if bool((tensor != tensor[0]).any()) else []
+    if tensor.ndim == 1:  # whole numbers are often lengths, of which 0 is none: a crash would be nobody's merit
+        return [Column(part, name, None, False, floating)] if floating and bool((tensor != tensor[0]).any()) else []
     if tensor.ndim != 3:
         return [Column(part, name, index, tensor.ndim > 2, floating) for index in _not_constant(tensor, 1)]
     found = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,18 @@ class TestToNumpy:
 
     def test_a_tensor_that_requires_grad(self):
         assert to_numpy(torch.ones(2, requires_grad=True)).tolist() == [1.0, 1.0]
+
+    @pytest.mark.parametrize(
+        ("tensor", "said"),
+        [
+            (torch.ones(3, device="meta"), "strided) on meta"),
+            (torch.eye(3).to_sparse(), "sparse_coo) on cpu"),
+            (torch.eye(3).to_sparse().requires_grad_(), "sparse_coo) on cpu"),
+        ],
+    )
+    def test_tensors_that_hold_no_table_of_numbers(self, tensor, said):
+        with pytest.raises(EvidenceError, match=re.escape(said)):
+            to_numpy(tensor)
 
     def test_bfloat16_becomes_float32(self):
         array = to_numpy(torch.tensor([0.5, 1.5], dtype=torch.bfloat16))

@@ -22,6 +22,7 @@ RAMP = torch.arange(24.0).reshape(4, 6)
         (RAMP.reshape(4, 2, 3, 1), {"channel 0", "channel 1"}),
         (RAMP[:, :2].reshape(4, 2, 1), {"entry 0 of dimension 1", "entry 1 of dimension 1", "entry 0 of dimension 2"}),
         (RAMP[:, 0], {"feature"}),
+        (RAMP[:, 0].long(), set()),
         ((RAMP[:, :1], RAMP[:, :1].long()), {"feature 0 of input '0'", "feature 0 of input '1'"}),
         ({"a": RAMP[:, :1], "b": [RAMP[:, 1:2]]}, {"feature 0 of input 'a'", "feature 0 of input 'b.0'"}),
         (torch.ones(4, 3), set()),
