@@ -146,7 +146,13 @@ def test_the_baseline_stays_as_it_is(heard: Listener) -> None:
 def test_the_training_data_are_seen_by_the_same_broken_model(heard: Listener) -> None:
     train, test = evaluated(rows=slice(100)), evaluated(rows=slice(100, 200))
     mg.assert_generalization_gap_at_most(train, test, "accuracy", 0.2)
-    found = cells(heard.settled())["always the majority class"]
+    settled = heard.settled()
+    by_set = [{twin.fault.name: twin.changed for twin in one.origin.derivation.twins.faults} for one in (train, test)]  # type: ignore[union-attr]
+    noise = next(fault for fault in settled["faults"] if fault["name"] == "noise of 2 in '0'")
+    own = [changed[noise["name"]] for changed in by_set]
+    assert own[0] != own[1]
+    assert noise["changed"] == pytest.approx(max(own))  # what it changes in either set counts
+    found = cells(settled)["always the majority class"]
     shares = [float(TARGETS[rows].float().mean()) for rows in (slice(100), slice(100, 200))]
     majority = [max(share, 1 - share) for share in shares]
     assert found["estimate"] == pytest.approx(majority[0] - majority[1], abs=1e-6)
