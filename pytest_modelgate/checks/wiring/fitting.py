@@ -219,7 +219,8 @@ def _prepare(name: str, model: Any, batch: Any, loss: Any) -> Verdict | tuple[Wi
         _to_fitting(wiring.module)
         with followed(wiring.module) as trace:
             outputs = wiring.outputs()
-        if not wiring.cost(outputs).requires_grad:
+        cost = wiring.cost(outputs)
+        if not cost.requires_grad:
             return cut_off(name, wiring, outputs, trace.with_gradient)
         costs = reach(wiring, outputs)
     wrong = _broadcast(wiring, outputs, costs) if name == FITS or not costs.tells else None
@@ -227,6 +228,7 @@ def _prepare(name: str, model: Any, batch: Any, loss: Any) -> Verdict | tuple[Wi
         return judged(name, Outcome.FAIL, wrong, support=wiring.rows)
     if not costs.tells:
         why = "there is one sample" if wiring.rows == 1 else "one output for all of them fits as well as any"
+        why = why if bool(cost.detach().isfinite().all()) else "their loss is not finite: see finite_gradients"
         return judged(
             name,
             Outcome.UNDEFINED,

@@ -105,6 +105,14 @@ def test_an_exception_out_of_the_model_fails_the_check_that_it_broke() -> None:
     assert "test_table.py" in str(verdict)
 
 
+def test_samples_that_are_not_finite_are_called_so() -> None:
+    verdict = check(batch=(X * float("nan"), Y))
+    assert verdict.outcome is Outcome.FAIL
+    assert dict(verdict.details)["fits_one_batch"] == "not run"
+    assert str(verdict).count("their loss is not finite: see finite_gradients") == 2
+    assert "fits as well as any" not in str(verdict)
+
+
 def test_one_error_in_many_checks_is_told_once() -> None:
     verdict = check(batch=(X[:, :2], Y))
     assert verdict.outcome is Outcome.FAIL
