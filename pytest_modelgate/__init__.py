@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_modelgate.assertions.comparing import (
+        assert_gap_at_most,
         assert_generalization_gap_at_most,
         assert_no_regression,
         assert_over_seeds,
@@ -68,11 +69,13 @@ if TYPE_CHECKING:
         DeviceError,
         EvidenceError,
         GateFailure,
+        GateFileError,
         MetricError,
         ModelgateError,
         ModelgateWarning,
         TrainingError,
     )
+    from pytest_modelgate.gates.gap import GapAtMost
     from pytest_modelgate.gates.gate import Gate
     from pytest_modelgate.gates.generalization import GeneralizationGap
     from pytest_modelgate.gates.histories import Converged, LossDecreases, MetricImproves, NoOverfitting, TrainingStable
@@ -80,9 +83,12 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.no_regression import NoRegression
     from pytest_modelgate.gates.planning import Resolution, plan_sample_size, what_can_be_told
     from pytest_modelgate.gates.seeds import OverSeeds
+    from pytest_modelgate.gates.slices import BySlice
     from pytest_modelgate.gates.verdict import Outcome, Verdict
     from pytest_modelgate.metrics.confusion import ConfusionMatrix
     from pytest_modelgate.metrics.custom import custom_metric
+    from pytest_modelgate.runtime.adapters.torchmetric import from_torchmetrics
+    from pytest_modelgate.runtime.adapters.trainer import from_trainer_output
     from pytest_modelgate.runtime.evaluation import evaluate
     from pytest_modelgate.runtime.loading import load_model
     from pytest_modelgate.runtime.modules import TrainedModel
@@ -91,7 +97,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "assertions.comparing": ("assert_generalization_gap_at_most", "assert_no_regression", "assert_over_seeds"),
+    "assertions.comparing": (
+        "assert_gap_at_most",
+        "assert_generalization_gap_at_most",
+        "assert_no_regression",
+        "assert_over_seeds",
+    ),
     "assertions.data": (
         "assert_chance_on_shuffled_labels",
         "assert_no_label_leakage",
@@ -146,11 +157,13 @@ _HOMES = {
         "DeviceError",
         "EvidenceError",
         "GateFailure",
+        "GateFileError",
         "MetricError",
         "ModelgateError",
         "ModelgateWarning",
         "TrainingError",
     ),
+    "gates.gap": ("GapAtMost",),
     "gates.gate": ("Gate",),
     "gates.generalization": ("GeneralizationGap",),
     "gates.histories": ("Converged", "LossDecreases", "MetricImproves", "NoOverfitting", "TrainingStable"),
@@ -158,9 +171,12 @@ _HOMES = {
     "gates.no_regression": ("NoRegression",),
     "gates.planning": ("Resolution", "plan_sample_size", "what_can_be_told"),
     "gates.seeds": ("OverSeeds",),
+    "gates.slices": ("BySlice",),
     "gates.verdict": ("Outcome", "Verdict"),
     "metrics.confusion": ("ConfusionMatrix",),
     "metrics.custom": ("custom_metric",),
+    "runtime.adapters.torchmetric": ("from_torchmetrics",),
+    "runtime.adapters.trainer": ("from_trainer_output",),
     "runtime.evaluation": ("evaluate",),
     "runtime.loading": ("load_model",),
     "runtime.modules": ("TrainedModel",),
@@ -171,6 +187,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "BarError",
     "BeatsMajorityClass",
+    "BySlice",
     "CheckpointError",
     "ConfusionMatrix",
     "Converged",
@@ -180,8 +197,10 @@ __all__ = [
     "Evaluation",
     "EveryClassRecall",
     "EvidenceError",
+    "GapAtMost",
     "Gate",
     "GateFailure",
+    "GateFileError",
     "GeneralizationGap",
     "History",
     "LossDecreases",
@@ -215,6 +234,7 @@ __all__ = [
     "assert_f1_at_least",
     "assert_finite_gradients",
     "assert_fits_one_batch",
+    "assert_gap_at_most",
     "assert_generalization_gap_at_most",
     "assert_initial_loss_sane",
     "assert_learns_from_input",
@@ -240,6 +260,8 @@ __all__ = [
     "check_model",
     "custom_metric",
     "evaluate",
+    "from_torchmetrics",
+    "from_trainer_output",
     "load_model",
     "plan_sample_size",
     "train_model",

@@ -53,6 +53,12 @@ class CheckpointError(ModelgateError):
     __module__ = "pytest_modelgate"
 
 
+class GateFileError(ModelgateError):
+    """A gate file that cannot be read, or says something wrong; the message starts with its path and line."""
+
+    __module__ = "pytest_modelgate"
+
+
 class TrainingError(ModelgateError):
     """A training run that cannot start or cannot go on."""
 

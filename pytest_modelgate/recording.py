@@ -5,7 +5,7 @@ Outside a session the record is dropped. The listener is one for the whole proce
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
+    from pytest_modelgate.metrics.metric import Metric
 
     Evidence = Evaluation | History | DataAudit
     Again = Callable[..., Verdict]
@@ -42,6 +43,22 @@ class Recorder(Protocol):
 
     def history(self, history: History) -> None:
         """Called once for each finished training made by a fixture."""
+
+
+@runtime_checkable
+class Pinned(Protocol):
+    """A recorded baseline that knows which test is asking: what the fixture `modelgate_baseline` gives."""
+
+    def before(
+        self, about: str, metric: Metric, evaluation: Evaluation, slice: str | None = None
+    ) -> Evaluation | None:
+        """The evaluation that was recorded for the running test; None where this run records `evaluation` instead.
+
+        `about` is the question, such as "recall[fraud]", and `slice` the slice that `evaluation` is of.
+
+        Raises:
+            EvidenceError: nothing was recorded, or it measured something else.
+        """
 
 
 class _Nobody:

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.assertions.metrics import known
 from pytest_modelgate.assertions.settle import Judged, settled
+from pytest_modelgate.assertions.slicing import check_asked, family, settle_on
 from pytest_modelgate.evidence.evaluation import as_evaluation
+from pytest_modelgate.gates.gap import GapAtMost
 from pytest_modelgate.gates.generalization import GeneralizationGap
 from pytest_modelgate.gates.no_regression import NoRegression, fell
 from pytest_modelgate.gates.seeds import OverSeeds, listed
-from pytest_modelgate.recording import listener
+from pytest_modelgate.gates.slices import MIN_SUPPORT, BySlice, OnSlice, baseline_of, sliced
+from pytest_modelgate.metrics.registry import get_metric
+from pytest_modelgate.recording import Pinned, listener
 
 if TYPE_CHECKING:
     from pytest_modelgate.assertions.metrics import Evidence
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 def assert_no_regression(
     evidence: Evidence,
-    baseline: Evaluation,
+    baseline: Evaluation | Pinned,
     metric: str | Metric,
     margin: float = 0.0,
     *,
@@ -37,16 +41,21 @@ def assert_no_regression(
     average: str | None = None,
     confidence: float | None = None,
     if_unsure: str | None = None,
+    slice: str | None = None,
+    by_slice: str | None = None,
+    min_support: int | None = None,
     **parameters: Any,
 ) -> Verdict:
     """Fail where a metric is worse than a baseline's, on the same samples. See `NoRegression`.
 
     Args:
         evidence: an `Evaluation` with `ids`.
-        baseline: the `Evaluation` of another model on the same samples, with `ids`.
+        baseline: the `Evaluation` of another model on the same samples, with `ids`; or the fixture
+            `modelgate_baseline`, which holds what `pytest --modelgate-update-baseline` recorded for this very test.
         metric: a name from the registry.
         margin: how much worse the metric may be, in its own units.
         label, average, confidence, if_unsure, parameters: as in `assert_metric`.
+        slice, by_slice, min_support: as in `assert_metric`; a baseline without slices is cut by the samples' ids.
 
     Raises:
         GateFailure: a regression is proved, or these are not the same samples, or nothing is proved and
@@ -55,7 +64,8 @@ def assert_no_regression(
     """
 
     def judged() -> Judged:
-        gate = NoRegression(
+        check_asked(slice, by_slice, min_support)
+        regression = NoRegression(
             metric,
             margin,
             label=label,
@@ -64,8 +74,24 @@ def assert_no_regression(
             if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
             parameters=known(metric, parameters),
         )
-        evaluation = as_evaluation(evidence)
-        return Judged(gate.check(evaluation, baseline), [evaluation], lambda other: gate.check(other, baseline))
+        gate: NoRegression | OnSlice | BySlice = regression
+        evaluation, name = as_evaluation(evidence), None
+        if by_slice is not None:
+            gate = family(regression, by_slice, min_support)
+        elif slice is not None:
+            name, evaluation = sliced(evaluation, slice)
+            gate = OnSlice(regression, name)
+        if isinstance(baseline, Pinned):
+            about = regression.about(evaluation)
+            about += "" if by_slice is None else f" by {by_slice}"
+            about += "" if name is None else f" on {name}"
+            pinned = baseline.before(about, get_metric(metric), evaluation, name)
+            if pinned is None:
+                return Judged(gate.recorded(evaluation), [evaluation])
+            before = pinned
+        else:
+            before = baseline if name is None else baseline_of(evaluation, name, baseline)
+        return Judged(gate.check(evaluation, before), [evaluation], lambda other: gate.check(other, before))
 
     return settled(judged, fell)
 
@@ -137,3 +163,46 @@ def assert_generalization_gap_at_most(
         return Judged(gate.check(train, test), [test, train], lambda test, train: gate.check(train, test))
 
     return settled(judged)
+
+
+def assert_gap_at_most(
+    evidence: Evaluation,
+    metric: str | Metric,
+    *,
+    by: str,
+    at_most: float,
+    label: Label | None = None,
+    average: str | None = None,
+    confidence: float | None = None,
+    if_unsure: str | None = None,
+    min_support: int = MIN_SUPPORT,
+    **parameters: Any,
+) -> Verdict:
+    """Fail where a metric differs between two slices of a column by more than `at_most`. See `GapAtMost`.
+
+    Args:
+        evidence: an `Evaluation` with `slices`.
+        metric: a name from the registry.
+        by: the name of the slicing, such as "region".
+        at_most: how much the metric may differ between the best and the worst slice, in its own units.
+        label, average, confidence, if_unsure, parameters: as in `assert_metric`.
+        min_support: on how many samples the metric must rest in a slice that is compared.
+
+    Raises:
+        GateFailure: the gap is too large, or fewer than two slices can be compared.
+        ModelgateError: wrong use, such as an unknown slicing.
+    """
+    return settle_on(
+        lambda: GapAtMost(
+            metric,
+            by=by,
+            at_most=at_most,
+            min_support=min_support,
+            label=label,
+            average=average,
+            confidence=listener().confidence if confidence is None else confidence,
+            if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
+            parameters=known(metric, parameters),
+        ),
+        evidence,
+    )

@@ -6,7 +6,7 @@ __tracebackhide__ = True
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_modelgate.assertions.settle import settle
+from pytest_modelgate.assertions.slicing import settle_on
 from pytest_modelgate.exceptions import MetricError, did_you_mean
 from pytest_modelgate.gates.gate import Gate
 from pytest_modelgate.gates.majority import BeatsMajorityClass, EveryClassRecall
@@ -39,6 +39,9 @@ class MetricAssertion(Protocol):
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
         anytime: bool = False,
+        slice: str | None = None,
+        by_slice: str | None = None,
+        min_support: int | None = None,
         **parameters: Any,
     ) -> Verdict: ...
 
@@ -55,6 +58,9 @@ def assert_metric(
     if_unsure: str | None = None,
     allow_vacuous: bool = False,
     anytime: bool = False,
+    slice: str | None = None,
+    by_slice: str | None = None,
+    min_support: int | None = None,
     **parameters: Any,
 ) -> Verdict:
     """Fail unless a metric is at least, or at most, a bar.
@@ -69,13 +75,17 @@ def assert_metric(
         if_unsure: "estimate", "fail" or "warn"; default the project's, "estimate".
         allow_vacuous: let a bar of accuracy stand that always answering the majority class would meet.
         anytime: for a test set that grows and is judged again and again: bounds that hold at every look.
+        slice: judge one slice of the evidence alone, such as "region=north".
+        by_slice: judge each slice of a column, such as "region", as one family; see `BySlice`. Where nothing is
+            proved it is green unless `if_unsure` is "fail".
+        min_support: with `by_slice`: on how many samples the metric must rest in a slice that is judged; default 30.
         parameters: what the metric takes: `beta` for "fbeta", `k` for "top_k_accuracy", `max_loss` for "loss", ...
 
     Raises:
         GateFailure: the gate is not met.
-        ModelgateError: wrong use, such as an unknown metric or a bar outside its range.
+        ModelgateError: wrong use, such as an unknown metric or slice, or a bar outside its range.
     """
-    return settle(
+    return settle_on(
         lambda: Gate(
             metric,
             at_least=at_least,
@@ -89,39 +99,60 @@ def assert_metric(
             parameters=known(metric, parameters),
         ),
         evidence,
+        slice=slice,
+        by_slice=by_slice,
+        min_support=min_support,
     )
 
 
-def assert_beats_majority_class(evidence: Evidence, *, confidence: float | None = None) -> Verdict:
+def assert_beats_majority_class(
+    evidence: Evidence, *, confidence: float | None = None, slice: str | None = None
+) -> Verdict:
     """Fail unless the model is proved more accurate than always answering the most frequent class.
 
     The guard against the accuracy paradox: 98.08% against 98.00% is no proof. See `BeatsMajorityClass`.
+    With `slice` it judges that slice alone.
 
     Raises:
         GateFailure: it is not proved.
         ModelgateError: wrong use.
     """
-    return settle(
-        lambda: BeatsMajorityClass(confidence=listener().confidence if confidence is None else confidence), evidence
+    return settle_on(
+        lambda: BeatsMajorityClass(confidence=listener().confidence if confidence is None else confidence),
+        evidence,
+        slice=slice,
     )
 
 
 def assert_every_class_recall_at_least(
-    evidence: Evidence, bar: float, *, confidence: float | None = None, if_unsure: str | None = None
+    evidence: Evidence,
+    bar: float,
+    *,
+    confidence: float | None = None,
+    if_unsure: str | None = None,
+    slice: str | None = None,
+    by_slice: str | None = None,
+    min_support: int | None = None,
 ) -> Verdict:
     """Fail unless the recall of every class is at least `bar`. See `EveryClassRecall`.
+
+    `slice`, `by_slice` and `min_support` are those of `assert_metric`; by slice a class that is too small there is
+    not judged.
 
     Raises:
         GateFailure: a class is below the bar, or has no sample.
         ModelgateError: wrong use.
     """
-    return settle(
+    return settle_on(
         lambda: EveryClassRecall(
             bar,
             confidence=listener().confidence if confidence is None else confidence,
             if_unsure=listener().if_unsure if if_unsure is None else if_unsure,
         ),
         evidence,
+        slice=slice,
+        by_slice=by_slice,
+        min_support=min_support,
     )
 
 
@@ -139,6 +170,9 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
         if_unsure: str | None = None,
         allow_vacuous: bool = False,
         anytime: bool = False,
+        slice: str | None = None,
+        by_slice: str | None = None,
+        min_support: int | None = None,
         **parameters: Any,
     ) -> Verdict:
         return assert_metric(
@@ -152,6 +186,9 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
             if_unsure=if_unsure,
             allow_vacuous=allow_vacuous,
             anytime=anytime,
+            slice=slice,
+            by_slice=by_slice,
+            min_support=min_support,
             **parameters,
         )
 
@@ -165,7 +202,10 @@ def _of_metric(metric: str, direction: str) -> MetricAssertion:
     return helper
 
 
-_KEYWORDS = ("label", "average", "confidence", "if_unsure", "allow_vacuous", "anytime")
+_KEYWORDS = (
+    *("label", "average", "confidence", "if_unsure", "allow_vacuous", "anytime"),
+    *("slice", "by_slice", "min_support"),
+)
 
 
 def known(metric: str | Metric, parameters: dict[str, float]) -> dict[str, float]:

@@ -7,9 +7,8 @@ __tracebackhide__ = True
 import contextlib
 import sys
 import warnings
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import GateFailure, ModelgateError, ModelgateWarning
 from pytest_modelgate.gates.verdict import Outcome
 from pytest_modelgate.recording import listener
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_modelgate import recording
-    from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.gates.verdict import Verdict
-    from pytest_modelgate.metrics.confusion import ConfusionMatrix
 
 PACKAGE = __name__.rpartition(".")[0]
 
@@ -40,25 +37,6 @@ class Judged(NamedTuple):
     again: Callable[..., Verdict] | None = None
 
 
-class _Judge(Protocol):
-    def check(self, evidence: Evaluation | ConfusionMatrix) -> Verdict: ...
-
-
-def settle(make: Callable[[], _Judge], evidence: Evaluation | ConfusionMatrix) -> Verdict:
-    """Build a gate, check it, record the verdict, and raise it where it is red.
-
-    Raises:
-        GateFailure: the verdict is red; it carries the verdict.
-        ModelgateError: wrong use; nothing is recorded.
-    """
-
-    def judged() -> Judged:
-        evaluation, gate = as_evaluation(evidence), make()
-        return Judged(gate.check(evaluation), [evaluation], getattr(gate, "glance", gate.check))
-
-    return settled(judged)
-
-
 def _unproved(verdict: Verdict) -> bool:
     return verdict.outcome is not Outcome.PASS
 
@@ -67,10 +45,10 @@ def settled(judged: Callable[[], Judged], doubtful: Callable[[Verdict], bool] = 
     """Record, raise, warn: `judged` gives a verdict and the evidence that it rests on."""
     try:
         verdict, evidence, again = judged()
+        said = listener().verdict(verdict, *evidence, again=again)
     except ModelgateError as error:
         # Without the frames below, which are this package's: the traceback ends at the caller's line.
         raise error.with_traceback(None) from None
-    said = listener().verdict(verdict, *evidence, again=again)
     if not verdict.passed:
         if said is not None:
             with contextlib.suppress(ModelgateWarning):  # an error by the user's filter: the red gate goes first

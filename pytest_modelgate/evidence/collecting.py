@@ -9,44 +9,36 @@ __tracebackhide__ = True
 
 import copy
 from dataclasses import replace
-from math import prod
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_modelgate.evidence.evaluation import Evaluation, Task
+from pytest_modelgate.evidence.class_counts import ClassCounts
+from pytest_modelgate.evidence.evaluation import Evaluation
+from pytest_modelgate.evidence.flattening import LEFT_OUT, Flattener, encoded
 from pytest_modelgate.evidence.identity import Fingerprint, fingerprint_of_ids, hash_rows
+from pytest_modelgate.evidence.label_counts import LabelCounts
+from pytest_modelgate.evidence.loss_sums import LossSums
+from pytest_modelgate.evidence.multilabel import multilabel_of
 from pytest_modelgate.evidence.origin import Origin
-from pytest_modelgate.evidence.outputs import (
-    LIKE_PROBABILITIES,
-    check_log_probabilities,
-    check_probabilities,
-    check_threshold,
-    decide,
-    log_softmax,
-    refuse_not_finite,
-    within_unit,
-)
+from pytest_modelgate.evidence.outputs import LIKE_PROBABILITIES, check_threshold, refuse_not_finite
 from pytest_modelgate.evidence.rows import Rows
+from pytest_modelgate.evidence.shapes import KEEP, OUTPUTS, check_task, columns_of, one_of, task_of
 from pytest_modelgate.evidence.thresholds import tuned
-from pytest_modelgate.exceptions import EvidenceError, did_you_mean
-from pytest_modelgate.metrics.arrays import as_floats, to_numpy, whole_numbers
+from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.metrics.arrays import to_numpy, whole_numbers
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
-from pytest_modelgate.metrics.counting import labels_to_counts, logits_to_labels
 from pytest_modelgate.metrics.labels import check_labels, class_indices
-from pytest_modelgate.metrics.losses import MeanLoss
-from pytest_modelgate.metrics.ranking import RankCounts, Scores, target_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
     from pytest_modelgate.metrics.labels import Label
+    from pytest_modelgate.metrics.losses import MeanLoss
     from pytest_modelgate.metrics.samples import Samples
 
-OUTPUTS = ("logits", "probabilities", "labels", "values")
-KEEP = ("auto", "counts", "scores")
 _FLUSH_SAMPLES = 1 << 15
 _FLUSH_NUMBERS = 1 << 20
 _SMALL = 1 << 16
@@ -57,7 +49,7 @@ class Collector:
 
     Args:
         outputs: what the model gives: "logits", "probabilities", "labels" or "values".
-        task: "binary", "multiclass" or "regression"; None takes it from the shape of the outputs.
+        task: "binary", "multiclass", "multilabel" or "regression"; None takes it from the shape of the outputs.
         labels: the class names.
         threshold: for two classes: positive iff probability >= threshold.
         keep: "counts" keeps counts alone; "auto" adds ranks, and the scores of two classes (4 bytes a sample);
@@ -68,6 +60,9 @@ class Collector:
         ids: a name for each sample, in the order of the data, or "content" where `add` will be given them.
         groups: the group that each sample belongs to.
         weights: how much each sample counts.
+        ignore_index: targets that are left out, with their outputs.
+        classes_first: whether outputs of tokens and pixels are known to be [N, K, *D].
+        later: those of "ids", "groups" and "weights" that `add_design` is given batch by batch.
     """
 
     def __init__(
@@ -82,20 +77,17 @@ class Collector:
         log_probabilities: bool = False,
         model: str | None = None,
         ids: Any = None,
+        slices: Any = None,
         groups: Any = None,
         weights: Any = None,
+        ignore_index: int | None = None,
+        classes_first: bool = False,
+        later: Collection[str] = (),
     ) -> None:
-        _one_of("outputs", outputs, OUTPUTS)
-        _one_of("keep", keep, KEEP)
-        if task is not None:
-            _one_of("task", task, get_args(Task))
-        if (outputs == "values") != (task == "regression") and (task or outputs == "values"):
-            if outputs == "values" and task is None:
-                task = "regression"
-            else:
-                raise EvidenceError(f"task={task!r} and outputs={outputs!r} do not fit: 'values' are for 'regression'")
+        one_of("outputs", outputs, OUTPUTS)
+        one_of("keep", keep, KEEP)
         self.outputs: Any = outputs
-        self.task: Any = task
+        self.task: Any = check_task(task, outputs, ignore_index)
         self.labels = None if labels is None else check_labels(labels)
         self.threshold = check_threshold(threshold)
         self._chosen = threshold
@@ -103,21 +95,21 @@ class Collector:
         self.n = 0
         self._counted = 0
         self._model = model
-        self._num_classes = 0
         self._columns: int | None = None
         self._pending: list[tuple[Any, Any]] = []
         self._pending_samples = 0
-        self._counts: Any = 0
-        self._rank_counts: Any = 0
-        self._kept: list[tuple[Any, Any]] = []
-        self._like_probabilities = outputs == "logits"
-        self._log_probabilities = log_probabilities
-        self._loss_name = loss
-        self._mean_loss = None if loss is None else MeanLoss(name=loss)
-        self._losses: list[Any] = []
-        self._loss_weights: list[Any] = []
+        self._labels_only: list[tuple[Any, Any]] = []
+        self._counts = ClassCounts(outputs, self.threshold, keep=keep, log_probabilities=log_probabilities)
+        self._losses = LossSums(loss)
         self._fingerprint = Fingerprint()
-        self._rows = Rows(keep=keep, ids=ids, groups=groups, weights=weights)
+        self._rows = Rows(keep=keep, ids=ids, slices=slices, groups=groups, weights=weights, later=later)
+        self._grouped = groups is not None or "groups" in later
+        self._label_counts: LabelCounts | None = None
+        self._ignore = ignore_index
+        self._flattener: Flattener | None = None
+        if self.task not in ("regression", "multilabel"):
+            ignore = LEFT_OUT if ignore_index is not None and self._looks_up else ignore_index
+            self._flattener = Flattener(kind=outputs, task=task, keep=keep, ignore=ignore, classes_first=classes_first)
         self.preds: list[NDArray[Any]] | None = None  # the decisions [n], part by part, where somebody wants them
 
     def twin(self) -> Collector:
@@ -127,29 +119,60 @@ class Collector:
         that look like probabilities are taken as they are: what these outputs are was told by the first model's.
         """
         twin = copy.copy(self)
-        twin._pending, twin._kept, twin._losses, twin._loss_weights = [], [], [], []
+        twin._pending, twin._labels_only, twin._losses = [], [], self._losses.twin()
         twin._fingerprint, twin._rows = Fingerprint(), self._rows.twin()
-        twin._like_probabilities, twin.preds = False, []
+        twin._flattener = None if self._flattener is None else self._flattener.twin()
+        twin._counts, twin.preds = self._counts.twin(), []
         return twin
 
     @property
     def named_by_integers(self) -> bool:
         """Whether integer targets are names, not indices: labels such as (3, 5)."""
         labels = self.labels or ()
-        return any(isinstance(label, int) for label in labels) and labels != tuple(range(len(labels)))
+        named = any(isinstance(label, int) for label in labels) and labels != tuple(range(len(labels)))
+        return named and self.task != "multilabel"
+
+    @property
+    def several(self) -> bool:
+        """Whether samples have several labels, or a decision at each token or pixel, as far as was seen."""
+        return self.task == "multilabel" or (self._flattener is not None and self._flattener.several)
+
+    @property
+    def _looks_up(self) -> bool:
+        return self.named_by_integers and self.outputs != "labels"
 
     def encode_target(self, target: Any) -> NDArray[Any]:
         """Targets as an array of indices: names out of `labels` are looked up, which integers are where labels are."""
         array = to_numpy(target)
-        if self.outputs in ("values", "labels"):
+        if self.outputs in ("values", "labels") or self.task == "multilabel":
             return array
-        if array.ndim == 2 and array.size == len(array):
-            array = array.reshape(len(array))
-        return class_indices(array, self.labels, "target")
+        return encoded(array, self.labels, self._ignore if self._looks_up else None)
+
+    def takes_rows(self, outputs: NDArray[Any], target: NDArray[Any]) -> bool:
+        """Whether a batch needs no `flatten`; to be asked instead of it, since the batch then counts as flattened."""
+        return self._flattener is None or self._flattener.takes(outputs, target)
+
+    def flatten(self, outputs: Any, target: Any) -> tuple[Any, Any]:
+        """A batch of arrays or tensors as `add_rows` takes it: one decision a row, without what is to be ignored.
+
+        To be called once for each batch. What is one class a sample and has nothing to ignore is given back as it is.
+        """
+        if self._flattener is None:
+            return outputs, target
+        outputs, target, units = self._flattener.flat(outputs, target)
+        if units is not None:
+            self._rows.keep(unit=units)
+        return outputs, target
 
     def add(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
-        """One batch: outputs [n], [n, 1] or [n, K], targets [n] or [n, 1]."""
+        """One batch: outputs [n], [n, 1] or [n, K], targets [n] or [n, 1]; or as `flatten` takes it."""
+        self.add_rows(*self.flatten(outputs, target))
+
+    def add_rows(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
+        """One batch as `flatten` gave it: outputs [n], [n, 1] or [n, K], targets [n] or [n, 1]."""
         columns = self.check_shapes(outputs.shape, target.shape)
+        if len(target) == 0:
+            return
         self.n += len(target)
         self._pending.append((_detached(outputs), _detached(target)))
         self._pending_samples += len(target)
@@ -162,7 +185,7 @@ class Collector:
         Raises:
             EvidenceError: outputs and targets do not fit together, or not to the batches before.
         """
-        columns = self._columns_of(outputs, target)
+        columns = columns_of(outputs, target, kind=self.outputs, task=self.task)
         if self._columns is None:
             self._begin(columns)
         elif columns != self._columns:
@@ -180,11 +203,9 @@ class Collector:
         `preds` is the predicted class, `ranks` the target's rank; `like_probabilities` tells whether the outputs
         could be probabilities.
         """
-        self._like_probabilities = self._like_probabilities and like_probabilities
+        self._counts.like_probabilities = self._counts.like_probabilities and like_probabilities
         self.n += len(target)
-        self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
-        if self.keep != "counts":
-            self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
+        self._counts.add_decided(preds, ranks, target)
         self._decided(target, preds, ranks)
 
     def _decided(self, target: NDArray[Any], preds: NDArray[Any], ranks: NDArray[Any] | None = None) -> None:
@@ -198,6 +219,19 @@ class Collector:
             self._rows.keep(ids=hash_rows(inputs))
         self._fingerprint.add(inputs, target)
 
+    def add_design(self, **columns: NDArray[Any] | None) -> None:
+        """More of the ids, groups (both hashed) and weights that were said to come `later`."""
+        self._rows.keep(**columns)
+
+    def cut(self, inputs: Any, target: Any, samples: int) -> None:
+        """What the functions among the slices are asked of a batch of so many samples: inputs and targets, as given."""
+        self._rows.cut(inputs, target, samples=samples)
+
+    @property
+    def cuts_batches(self) -> bool:
+        """Whether there are functions among the slices, so that `cut` must be called with each batch."""
+        return self._rows.needs_batches
+
     @property
     def needs_content(self) -> bool:
         """Whether samples are named by a hash of their inputs, which `add_inputs` must then be given."""
@@ -205,17 +239,12 @@ class Collector:
 
     def add_loss(self, values: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
         """The losses of a batch [n], each times its weight, and the weights [n] that the mean divides by."""
-        self._losses.append(_detached(values))
-        if weights is not None:
-            self._loss_weights.append(_detached(weights))
+        self._losses.add(_detached(values), None if weights is None else _detached(weights))
 
     def add_mean_loss(self, mean: MeanLoss) -> None:
         """The loss of a batch that is known only as a mean."""
         self._rows.forget("losses", "loss_weights")
-        self._add_mean(mean)
-
-    def _add_mean(self, mean: MeanLoss) -> None:
-        self._mean_loss = mean if self._mean_loss is None else self._mean_loss + mean
+        self._losses.add_mean(mean)
 
     def finish(self) -> Evaluation:
         """The evaluation of all that was added.
@@ -224,126 +253,82 @@ class Collector:
             EvidenceError: nothing was added, or what was added does not fit together.
         """
         if self.n == 0:
+            if self._flattener is not None and self._flattener.samples:
+                raise EvidenceError(f"all targets are {self._ignore}, which ignore_index leaves out: nothing is left")
             raise EvidenceError("the data set is empty: there is no sample to evaluate")
         self._flush()
         matrix: ConfusionMatrix | None = None
-        if self.outputs == "labels":
-            preds, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+        if self.task == "multilabel":
+            pass
+        elif self.outputs == "labels":
+            preds, target = (np.concatenate(parts) for parts in zip(*self._labels_only, strict=True))
             matrix = ConfusionMatrix.from_labels(target=target, preds=preds, labels=self.labels)
             if self.task == "binary" and matrix.num_classes > 2:
                 raise EvidenceError(f"task='binary', but there are {matrix.num_classes} classes")
             self.task = self.task or ("binary" if matrix.num_classes == 2 else "multiclass")
-            self._kept = []
             self._decided(
                 class_indices(target, matrix.labels, "target"),
                 class_indices(preds, matrix.labels, "preds"),
             )
         elif self.task != "regression":
-            matrix = ConfusionMatrix(self._counts, self.labels)
-        if self._like_probabilities and self.task != "regression":
+            matrix = ConfusionMatrix(self._counts.counts, self.labels)
+        if self._counts.like_probabilities and self.task != "regression":
             raise EvidenceError(LIKE_PROBABILITIES.format(n=self.n))
         if self.threshold != 0.5 and not self._thresholded:
             raise EvidenceError(
                 f"threshold={self.threshold:g} is for the scores of two classes; these are {self.task} {self.outputs}"
             )
-        samples = self._rows.finish(self.n)
-        scores = None
-        if self._kept:
-            values, target = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
-            scores = Scores(values, target)
+        samples = self._kept_rows()
         found = Evaluation(
             task=self.task,
             n=self.n,
             outputs=self.outputs,
             matrix=matrix,
             threshold=self.threshold if self._thresholded else None,
-            mean_loss=self._weighed_loss(samples),
-            ranks=None if isinstance(self._rank_counts, int) else RankCounts(self._rank_counts),
-            scores=scores,
+            mean_loss=self._losses.mean_of(samples),
+            ranks=self._counts.ranks,
+            scores=self._counts.scores,
             samples=samples if samples.n else None,
+            multilabel=None if self._label_counts is None else multilabel_of(self._label_counts, self.labels),
             fingerprint=self._data_fingerprint(samples),
             origin=Origin(model=self._model),
         )
         tuning = tuned(self._chosen, found)
         return found if tuning is None else replace(found, origin=replace(found.origin, tuned=tuning))
 
-    def _weighed_loss(self, samples: Samples) -> MeanLoss | None:
-        """The mean loss, in which samples count by their weights where they have some."""
-        if self._mean_loss is None or samples.weights is None:
-            return self._mean_loss
-        if samples.losses is None:
-            raise EvidenceError(
-                "weights need the loss of each sample, and this loss gives one number a batch; return one a sample"
-            )
-        each = np.ones(samples.n) if samples.loss_weights is None else samples.loss_weights.astype(np.float64)
-        losses = samples.losses.astype(np.float64)
-        with np.errstate(invalid="ignore"):  # infinite times zero: it is counted as not finite
-            return MeanLoss.of(self._mean_loss.name, losses * samples.weights, each * samples.weights)
+    def _kept_rows(self) -> Samples:
+        """What was kept of each row."""
+        if self._flattener is None:
+            return self._rows.finish(self.n)
+        samples = self._rows.finish(self.n, self._flattener.samples)
+        alone = not self._flattener.several and not self._grouped  # no sample has more than one row
+        return replace(samples, groups=None) if alone and samples.groups is not None else samples
 
     def _data_fingerprint(self, samples: Samples) -> int | None:
         if samples.ids is not None:
             return fingerprint_of_ids(samples.ids)
-        return self._fingerprint.of(self.n)
+        return self._fingerprint.of(self.n if self._flattener is None else self._flattener.samples)
 
     @property
     def _thresholded(self) -> bool:
-        return bool(self.task == "binary" and self.outputs != "labels")
-
-    def _columns_of(self, outputs: Sequence[int], target: Sequence[int]) -> int:
-        if not target:
-            raise EvidenceError(
-                "a batch has a single target and no dimension for samples: these are samples, not batches; "
-                "give a Dataset, a DataLoader, or a pair (inputs, targets) of stacked tensors"
-            )
-        if not outputs or outputs[0] != target[0]:
-            raise EvidenceError(
-                f"outputs of shape {list(outputs)} and targets of shape {list(target)} do not fit: "
-                "give one output (or row of outputs) and one target a sample"
-            )
-        if self.outputs == "values":
-            return 1
-        if prod(target[1:]) != 1:
-            raise EvidenceError(
-                f"targets of shape {list(target)} are not one class a sample; give class indices [N] "
-                "(evaluate several labels a sample one at a time)"
-            )
-        columns = prod(outputs[1:])
-        if columns != 1 and (len(outputs) > 2 or self.outputs == "labels"):
-            raise EvidenceError(
-                f"outputs of shape {list(outputs)} are not {self.outputs} of one sample a row; "
-                + ("give class indices [N]" if self.outputs == "labels" else "give [N], [N, 1] or [N, K]")
-            )
-        return columns
+        return bool(self.task in ("binary", "multilabel") and self.outputs != "labels")
 
     def _begin(self, columns: int) -> None:
         """The first batch decides the task and the number of classes."""
         self._columns = columns
-        if self.outputs in ("labels", "values"):
+        if self.task != "multilabel" and self.outputs in ("labels", "values"):
             return
-        self._num_classes = max(columns, 2)
-        task = "binary" if columns <= 2 else "multiclass"
-        if self.task == "binary" and columns > 2:
-            raise EvidenceError(f"task='binary', but the model gives {columns} outputs a sample")
-        if self.task == "multiclass" and columns == 1:
-            raise EvidenceError("task='multiclass', but the model gives one output a sample; that is a binary score")
-        self.task = self.task or task
-        if self.labels is not None and len(self.labels) != self._num_classes:
-            raise EvidenceError(
-                f"{len(self.labels)} labels {list(self.labels)!r} were given, but the model's outputs tell "
-                f"{self._num_classes} classes apart"
-            )
+        self._counts.num_classes = max(columns, 2)
+        self.task = task_of(self.task, columns, self.labels)
 
     def _flush(self) -> None:
-        if self._losses:
-            weights = np.concatenate(self._loss_weights) if self._loss_weights else None
-            losses = np.concatenate(self._losses)
-            self._add_mean(MeanLoss.of(self._loss_name or "loss", losses, weights))
-            self._losses, self._loss_weights = [], []
-            self._rows.keep(losses=losses, loss_weights=weights)
+        self._rows.keep(**self._losses.flush())
         if not self._pending:
             return
-        if self.outputs == "labels":
-            self._kept += [(np.reshape(o, len(o)), np.reshape(t, len(t))) for o, t in self._pending]
+        if self.task == "multilabel":
+            self._count_labels(*(np.concatenate(parts) for parts in zip(*self._pending, strict=True)))
+        elif self.outputs == "labels":
+            self._labels_only += [(np.reshape(o, len(o)), np.reshape(t, len(t))) for o, t in self._pending]
         else:
             outputs = np.concatenate([o for o, _ in self._pending])
             if self.outputs == "values":
@@ -351,50 +336,23 @@ class Collector:
                 self._rows.valued(outputs, np.concatenate([t for _, t in self._pending]))
             else:
                 target = np.concatenate([t for _, t in self._pending]).reshape(len(outputs))
-                self._count(outputs, whole_numbers(target, "target"))
-        self._counted += len(outputs) if self.outputs != "labels" else 0
+                self._decided(*self._counts.add(outputs, whole_numbers(target, "target"), self._counted))
+        self._counted += self._pending_samples
         self._pending, self._pending_samples = [], 0
 
-    def _count(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
-        refuse_not_finite(outputs, self.outputs, self._counted)
-        outputs = as_floats(outputs, self.outputs)
-        if self._columns == 1:
-            outputs = outputs.reshape(len(outputs))
-        if self.outputs == "probabilities":
-            check_probabilities(outputs)
-        elif self._log_probabilities:
-            check_log_probabilities(float(np.abs(np.exp(outputs).sum(axis=-1) - 1).max()))
-            self._like_probabilities = False
-        elif self._like_probabilities:
-            self._like_probabilities = within_unit(outputs)
-        if self.task == "binary":
-            scores = outputs
-            if self._columns == 2:
-                scores = outputs[:, 1] - outputs[:, 0] if self.outputs == "logits" else outputs[:, 1]
-            preds = decide(scores, self.threshold, self.outputs).view(np.uint8)
-            self._counts = self._counts + labels_to_counts(target, preds, 2)
-            if self.keep != "counts":
-                self._kept.append((scores, target.astype(np.uint8)))
-            self._decided(target.astype(np.uint8), preds)
+    def _count_labels(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
+        """Several labels a sample, [n, L] each."""
+        counts = self._label_counts = self._label_counts or LabelCounts(self.outputs, self.threshold)
+        actual, preds, scores = counts.add(outputs, target, self._counted)
+        self._counts.like_probabilities = self._counts.like_probabilities and counts.like_probabilities
+        if self.keep == "counts":
+            self._rows.decided(actual, preds)
         else:
-            preds = logits_to_labels(outputs)
-            self._counts = self._counts + labels_to_counts(target, preds, self._num_classes)
-            ranks = None
-            if self.keep != "counts":
-                ranks = target_ranks(outputs, target)
-                self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self._num_classes)
-            self._decided(target, preds, ranks)
-            if self.keep == "scores":
-                comparable = log_softmax(outputs) if self.outputs == "logits" else outputs
-                self._kept.append((comparable, target.astype(np.int32)))
+            self._rows.keep(target=actual, preds=preds, predicted=scores)
+        if self.preds is not None:
+            self.preds.append(preds)
 
 
 def _detached(batch: NDArray[Any]) -> NDArray[Any]:
     """A small batch out of the framework's memory: blocks that stay alive there slow its next passes by a tenth."""
     return batch.copy() if batch.nbytes <= _SMALL else batch
-
-
-def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        hint = "; evaluate each label by itself" if value == "multilabel" else did_you_mean(value, choices)
-        raise EvidenceError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}{hint}")

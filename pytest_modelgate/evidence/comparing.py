@@ -28,10 +28,12 @@ from pytest_modelgate.metrics.registry import METRICS
 from pytest_modelgate.metrics.regression import absolute_errors, squared_residuals
 from pytest_modelgate.metrics.remarks import with_design
 from pytest_modelgate.metrics.samples import Samples
+from pytest_modelgate.metrics.weighting import relative
 from pytest_modelgate.statistics.composites import method_of, paired_dirichlet_interval
 from pytest_modelgate.statistics.interval import Interval
 from pytest_modelgate.statistics.means import LEAST_GROUPS, LEAST_SAMPLES, mean_interval
 from pytest_modelgate.statistics.paired import judge_pairs, tango_interval
+from pytest_modelgate.statistics.sums import ExactSums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,7 +188,6 @@ def _of_tables(
     target, preds = collapsed(mine, index)
     _, before = collapsed(theirs, index)
     size = size if index is None else 2
-    weights = np.ones(len(target)) if mine.weights is None else mine.weights
     function = margin_metric(
         metric.name,
         average=request.average,
@@ -194,10 +195,15 @@ def _of_tables(
         beta=request.parameters.get("beta", 1.0),
     )
     design = described_design(mine)
-    cells = (target * size + before) * size + preds
-    order = np.lexsort((weights, cells))
-    present, starts = np.unique(cells[order], return_index=True)
-    counts = np.add.reduceat(weights[order], starts)
+    cells = (target.astype(np.int64) * size + before) * size + preds
+    if mine.weights is None:
+        present, each = np.unique(cells, return_counts=True)
+        counts = each.astype(np.float64)
+    else:
+        present, places = np.unique(cells, return_inverse=True)
+        sums = ExactSums(len(cells), len(present))
+        sums.add(relative(mine.weights), places)
+        counts = sums.rounded()
     method = f"{method_of(len(present))}, on pairs"
     factor = 1.0
     if mine.weighed:

@@ -7,12 +7,13 @@ __tracebackhide__ = True
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_modelgate.evidence.memory import Memory, as_key
 from pytest_modelgate.evidence.origin import Origin
+from pytest_modelgate.evidence.shapes import Task
+from pytest_modelgate.evidence.sources import no_matrix, source_of
 from pytest_modelgate.exceptions import EvidenceError
-from pytest_modelgate.metrics.arrays import to_numpy
 from pytest_modelgate.metrics.computing import WEIGHTLESS
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
-from pytest_modelgate.metrics.forecasts import Forecasts
 from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.metrics.measurement import Bounds, Measurement
 from pytest_modelgate.metrics.ranking import RankCounts, Scores
@@ -22,16 +23,18 @@ from pytest_modelgate.metrics.weighting import weighted_matrix
 from pytest_modelgate.statistics.interval import check_level
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
+    from pytest_modelgate.evidence.multilabel import Multilabel
+    from pytest_modelgate.evidence.slices import Slices
     from pytest_modelgate.evidence.thresholds import Thresholds
     from pytest_modelgate.metrics.labels import Label
     from pytest_modelgate.metrics.metric import Metric
     from pytest_modelgate.statistics.interval import Interval
 
-Task = Literal["binary", "multiclass", "regression"]
 Outputs = Literal["logits", "probabilities", "labels", "values", "counts"]
-_COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores", "samples")
+_COMPARED = ("task", "n", "outputs", "threshold", "matrix", "mean_loss", "ranks", "scores", "samples", "multilabel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -42,15 +45,16 @@ class Evaluation:
     on the order of the samples.
 
     Attributes:
-        task: "binary", "multiclass" or "regression".
-        n: how many samples.
+        task: "binary", "multiclass", "multilabel" or "regression".
+        n: how many samples; of tokens and pixels how many decisions.
         labels: the class names, in the order of the indices; empty for regression.
         outputs: what the model gave: "logits", "probabilities", "labels" or "values"; "counts" for a matrix alone.
         threshold: a sample is positive iff its probability is at least this; None but for binary scores.
         mean_loss: the exact mean loss, where a loss was given.
         ranks: how often the target's class was ranked first, second, ...; what top-k accuracy needs.
         scores: score and target of each sample, where they were kept; what ROC-AUC, Brier score and calibration need.
-        samples: what else was kept of each sample: losses, regression values, ids, groups, weights.
+        samples: what else was kept of each sample: losses, regression values, ids, groups, weights, slices.
+        multilabel: the evaluations of the single labels, where samples have several; None for other tasks.
         fingerprint: a number that names the data, alike in any order; None where it is not known. Not compared.
     """
 
@@ -63,8 +67,14 @@ class Evaluation:
     ranks: RankCounts | None = None
     scores: Scores | None = None
     samples: Samples | None = None
+    multilabel: Multilabel | None = None
     fingerprint: int | None = None
     origin: Origin = field(default=Origin())
+    _found: Memory = field(default_factory=Memory, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.multilabel is not None:
+            object.__setattr__(self, "multilabel", self.multilabel.within(self))
 
     @classmethod
     def from_predictions(
@@ -76,11 +86,16 @@ class Evaluation:
         labels: Sequence[Label] | None = None,
         threshold: float = 0.5,
         ids: Any = None,
+        slices: Any = None,
         groups: Any = None,
         weights: Any = None,
+        task: str | None = None,
+        ignore_index: int | None = None,
         keep: str = "auto",
+        file: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
     ) -> Evaluation:
-        """The evidence of predictions that any framework made.
+        """The evidence of predictions that any framework made, in memory or in a file.
 
         Args:
             target: the true classes [N], as indices or as names out of `labels` (where labels are integers, integers
@@ -91,22 +106,36 @@ class Evaluation:
             labels: the class names, in the order of the indices.
             threshold: for two classes: positive iff probability >= threshold; between 0 and 1.
             ids: a name for each sample [N], strings or whole numbers; what a comparison with a baseline needs.
+            slices: what the samples are cut by: each slicing's name, with the value of each sample [N].
             groups: the group of each sample [N], such as its patient, where samples of one group hang together.
             weights: how much each sample counts [N]; finite, none negative, not all zero.
+            task, ignore_index: as for `evaluate`.
             keep: as for `evaluate`; "scores" keeps the scores of many classes.
+            file: a .npz, .csv, .jsonl, .ndjson or .parquet file (text also as .gz); target, preds, ids, groups and
+                weights are then names of its columns (preds also a list of K), and slices a list of names.
+            chunk_rows: how many rows of the file are read at a time; by default as many as some 32 MB hold.
 
         Raises:
-            EvidenceError: shapes, labels or scores that do not fit together, or no samples.
+            EvidenceError: shapes, labels or scores that do not fit together, no samples, or a file that cannot be read.
         """
-        from pytest_modelgate.evidence.collecting import Collector
+        from pytest_modelgate.evidence.predicted import from_predictions
 
-        if isinstance(ids, str):
-            raise EvidenceError(f"ids={ids!r}: predictions come without inputs; give a name for each sample")
-        collector = Collector(
-            outputs=outputs, labels=labels, threshold=threshold, keep=keep, ids=ids, groups=groups, weights=weights
+        return from_predictions(
+            file=file,
+            chunk_rows=chunk_rows,
+            target=target,
+            preds=preds,
+            outputs=outputs,
+            task=task,
+            labels=labels,
+            threshold=threshold,
+            ids=ids,
+            slices=slices,
+            groups=groups,
+            weights=weights,
+            ignore_index=ignore_index,
+            keep=keep,
         )
-        collector.add(to_numpy(preds), collector.encode_target(target))
-        return collector.finish()
 
     @classmethod
     def from_confusion_matrix(cls, matrix: ConfusionMatrix) -> Evaluation:
@@ -120,14 +149,15 @@ class Evaluation:
     def confusion_matrix(self) -> ConfusionMatrix:
         """The counts, rows actual, columns predicted; an `EvidenceError` for regression, which has none."""
         if self.matrix is None:
-            raise EvidenceError(f"a {self.task} evaluation has no confusion matrix; only its loss can be judged")
+            raise EvidenceError(no_matrix(self))
         origin = Origin(derivation=self.origin.then(_confusion_matrix), tuned=self.origin.tuned)
         return self.matrix.with_origin(origin) if origin.derivation or origin.tuned else self.matrix
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The class names."""
-        return self.matrix.labels if self.matrix is not None else ()
+        """The class names, or those of the labels where a sample may have several."""
+        named = self.matrix or self.multilabel
+        return named.labels if named is not None else ()
 
     @property
     def loss(self) -> float:
@@ -146,12 +176,15 @@ class Evaluation:
     ) -> Measurement:
         """A metric's value with the counts behind it, or the cause why it is undefined; see `metric`."""
         metric = get_metric(name)
+        if self.multilabel is not None and metric.needs != "loss":
+            return self.multilabel.measure(metric, label=label, average=average, **parameters)
         rows = self.samples
         asked: dict[str, Any] = {"label": label, "average": average, "parameters": parameters, "rows": rows}
         found = metric.measure(self.source(metric), labels=self.labels, **asked)
         if rows is None or rows.weights is None or metric.needs != "counts" or found.value is None:
             return found
-        weighed = metric.measure(weighted_matrix(rows, self.confusion_matrix), **asked)
+        matrix = self._found.get("weighted", lambda: weighted_matrix(rows, self.confusion_matrix))
+        weighed = metric.measure(matrix, **asked)
         return Measurement(weighed.value, found.support, cause=WEIGHTLESS if weighed.value is None else None)
 
     def bounds(
@@ -171,33 +204,33 @@ class Evaluation:
         metric = get_metric(name)
         if found is None:
             found = self.measure(metric, label=label, average=average, **parameters)
-        return metric.find_bounds(
-            self.source(metric),
-            found,
-            label=label,
-            average=average,
-            parameters=parameters,
-            labels=self.labels,
-            rows=self.samples,
-            confidence=confidence,
-        )
+        asked: dict[str, Any] = {"label": label, "average": average, "confidence": confidence}
+        key = (metric, found, as_key({**asked, **parameters}))
+        if self.multilabel is not None and metric.needs != "loss":
+            of_labels = self.multilabel
+            return self._found.get(key, lambda: of_labels.bounds(metric, found=found, **asked, **parameters))
+        rows: dict[str, Any] = {"parameters": parameters, "labels": self.labels, "rows": self.samples}
+        return self._found.get(key, lambda: metric.find_bounds(self.source(metric), found, **asked, **rows))
+
+    @property
+    def slices(self) -> Slices:
+        """The evidence of each slice by name, such as `e.slices["region=north"]`, or `e.slices.by("region")`.
+
+        Raises:
+            EvidenceError: the evaluation was made without slices.
+
+        >>> scores = {"target": [0, 1, 1, 1], "preds": [0.1, 0.8, 0.3, 0.8], "outputs": "probabilities"}
+        >>> e = Evaluation.from_predictions(**scores, slices={"region": ["north", "north", "south", "south"]})
+        >>> {name: one.metric("recall") for name, one in e.slices.by("region").items()}
+        {'region=north': 1.0, 'region=south': 0.5}
+        """
+        from pytest_modelgate.evidence.slices import Slices
+
+        return Slices(self)
 
     def source(self, metric: Metric) -> Any:
         """What a metric is computed from; an `EvidenceError` where it was not kept."""
-        if metric.needs == "counts":
-            return self.confusion_matrix
-        if metric.needs == "loss":
-            if self.mean_loss is None:
-                raise EvidenceError("no loss was measured: evaluate with loss=... to gate on it")
-            return self.mean_loss
-        if metric.needs == "errors":
-            if self.samples is None or self.samples.actual is None:
-                raise EvidenceError(self._no_errors(metric.name))
-            return self.samples
-        source = self.ranks if metric.needs == "ranks" else self.scores
-        if source is None:
-            raise EvidenceError(self._not_kept(metric.name, metric.needs))
-        return Forecasts.from_scores(self.scores, self.outputs) if metric.needs == "forecasts" else source
+        return source_of(self, metric)
 
     def metric(
         self,
@@ -248,6 +281,8 @@ class Evaluation:
 
     def at_threshold(self, threshold: float) -> Evaluation:
         """The same samples, decided at another threshold: positive iff probability >= `threshold`."""
+        if self.multilabel is not None:
+            return self.multilabel.decided_at(self, threshold)
         from pytest_modelgate.evidence.thresholds import decided_at
 
         return decided_at(self, threshold)
@@ -280,33 +315,9 @@ class Evaluation:
     def __add__(self, other: Evaluation) -> Evaluation:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        for name in ("task", "outputs", "threshold", "labels"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                raise EvidenceError(f"evaluations of different {name} cannot be merged: {mine!r} and {theirs!r}")
-        if (self.mean_loss is None) != (other.mean_loss is None):
-            raise EvidenceError("an evaluation with a loss and one without cannot be merged; evaluate both with loss=")
-        return Evaluation(
-            task=self.task,
-            n=self.n + other.n,
-            outputs=self.outputs,
-            threshold=self.threshold,
-            matrix=_both(self.matrix, other.matrix),
-            mean_loss=_both(self.mean_loss, other.mean_loss),
-            ranks=_both(self.ranks, other.ranks),
-            scores=_both(self.scores, other.scores),
-            samples=self._both_samples(other),
-            fingerprint=None
-            if self.fingerprint is None or other.fingerprint is None
-            else (self.fingerprint + other.fingerprint) % 2**64,
-            origin=self.origin.plus(other.origin),
-        )
+        from pytest_modelgate.evidence.merging import merged
 
-    def _both_samples(self, other: Evaluation) -> Samples | None:
-        if self.samples is None and other.samples is None:
-            return None
-        both = (self.samples or Samples()) + (other.samples or Samples())
-        return both if both.n else None
+        return merged(self, other)
 
     def __radd__(self, other: object) -> Evaluation:
         """So that `sum(evaluations)` works, which starts from 0."""
@@ -347,22 +358,6 @@ class Evaluation:
 
         return from_json(text)
 
-    def _no_errors(self, asked: str) -> str:
-        if self.outputs != "values":
-            return f"{asked} is for predicted values, and these are {self.outputs}; evaluate with outputs='values'"
-        return (
-            f"{asked} needs the values of each sample, one target for each output: their shapes differ, "
-            "or keep='counts' kept none"
-        )
-
-    def _not_kept(self, asked: str, needs: str) -> str:
-        if self.outputs in ("labels", "counts"):
-            return f"{asked} needs scores, and this evidence has only decided labels; evaluate logits or probabilities"
-        if needs == "ranks" and self.task == "binary":
-            return f"{asked} is for more than two classes; with two, gate on accuracy or recall"
-        keep = "auto" if needs == "ranks" or self.task == "binary" else "scores"
-        return f"{asked} needs {needs} that were not kept; evaluate with keep={keep!r}"
-
 
 def as_evaluation(evidence: Evaluation | ConfusionMatrix) -> Evaluation:
     """The evidence of a gate: an `Evaluation`, or a `ConfusionMatrix`, which is one without scores and loss."""
@@ -378,7 +373,3 @@ def as_evaluation(evidence: Evaluation | ConfusionMatrix) -> Evaluation:
 
 def _confusion_matrix(evaluation: Evaluation) -> ConfusionMatrix:
     return evaluation.confusion_matrix
-
-
-def _both(mine: Any, theirs: Any) -> Any:
-    return None if mine is None or theirs is None else mine + theirs

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SAMPLED = 16
 _ROWS = 1 << 12
+_CHUNK = 1 << 16
 _MULTIPLIERS = np.random.default_rng(0x5EED).integers(1, 2**63, size=65, dtype=np.uint64) | np.uint64(1)
 _OF_NUMBERS = 0x9E3779B97F4A7C15
 
@@ -136,7 +137,13 @@ def fingerprint(words: NDArray[Any], target: NDArray[Any]) -> int:
 
 def fingerprint_of_ids(ids: NDArray[np.uint64]) -> int:
     """The same from the samples' own names."""
-    return int(_mixed(ids).sum(dtype=np.uint64))
+    parts = (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
+    return sum(int(_mixed(part).sum(dtype=np.uint64)) for part in parts) % 2**64
+
+
+def numbered(names: NDArray[np.uint64], numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A name for each pair of a name and a number, such as the position of a pixel in its image, [N]."""
+    return _mixed(names + numbers.astype(np.uint64) * np.uint64(_OF_NUMBERS))
 
 
 def _hash_of(name: object, what: str, row: int) -> int:

@@ -58,13 +58,13 @@ def align(candidate: Evaluation, baseline: Evaluation) -> tuple[Evaluation, Eval
         )
     ordered = []
     for who, one in both.items():
-        in_order, unlike = _ordered(one)
+        arranged, unlike = in_order(one)
         if unlike:
             return (
                 f"in {who} {unlike:,} times an id stands for another sample that fared differently, so nobody can tell "
                 "which is which: give each sample its own id"
             )
-        ordered.append(in_order)
+        ordered.append(arranged)
     first, second = ordered
     return _differ(first, second) or (first, second)
 
@@ -83,7 +83,7 @@ def change(candidate: Evaluation, baseline: Evaluation) -> Change | None:
     )
 
 
-def _ordered(evaluation: Evaluation) -> tuple[Evaluation, int]:
+def in_order(evaluation: Evaluation) -> tuple[Evaluation, int]:
     """The evaluation with its samples ordered by id, and how many of them share their id with one they are unlike.
 
     Samples of one id are fine where nothing tells them apart, as with copies of one input under ids="content".
@@ -91,6 +91,8 @@ def _ordered(evaluation: Evaluation) -> tuple[Evaluation, int]:
     rows = evaluation.samples
     assert rows is not None
     assert rows.ids is not None
+    if (rows.ids[1:] > rows.ids[:-1]).all():
+        return evaluation, 0
     order = np.argsort(rows.ids, kind="stable")
     ids = rows.ids[order]
     again = ids[1:] == ids[:-1]

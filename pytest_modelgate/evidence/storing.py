@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from pytest_modelgate.evidence.evaluation import Evaluation
+from pytest_modelgate.evidence.multilabel import Multilabel
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
 from pytest_modelgate.metrics.losses import MeanLoss
 from pytest_modelgate.metrics.ranking import RankCounts, Scores
 from pytest_modelgate.metrics.samples import Samples
+from pytest_modelgate.metrics.slicing import checked_column
 
 SCHEMA = 2
 _READ = (1, 2)
@@ -35,6 +37,10 @@ def to_json(evaluation: Evaluation) -> str:
         "ranks": None if evaluation.ranks is None else evaluation.ranks.counts.tolist(),
         "scores": scores and {"values": _pack(scores.values), "target": _pack(scores.target)},
         "samples": samples and {name: _pack(column) for name, column in samples.columns()},
+        "slices": samples
+        and samples.slices
+        and [{"name": one.name, "codes": _pack(one.codes), "values": one.values} for one in samples.slices],
+        "multilabel": evaluation.multilabel and evaluation.multilabel.to_dict(),
         "fingerprint": evaluation.fingerprint,
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
@@ -48,7 +54,14 @@ def from_json(text: str) -> Evaluation:
         if schema not in _READ:
             raise EvidenceError(f"this evaluation has schema {schema!r}, this version reads {SCHEMA}; upgrade it")
         scores, samples = document["scores"], document.get("samples")
-        kept = samples and Samples(**{name: _unpack(column) for name, column in samples.items()})
+        kept = None
+        if samples is not None:
+            slices = [
+                checked_column(one["name"], _unpack(one["codes"]), one["values"])
+                for one in document.get("slices") or ()
+            ]
+            columns = {name: _unpack(column) for name, column in samples.items()}
+            kept = Samples(**columns, slices=tuple(slices) or None)
         if kept and kept.n != document["n"]:
             raise EvidenceError(f"this evaluation is of {document['n']:,} samples, but {kept.n:,} are kept")
         return Evaluation(
@@ -61,6 +74,7 @@ def from_json(text: str) -> Evaluation:
             ranks=document["ranks"] and RankCounts(document["ranks"]),
             scores=scores and Scores(_unpack(scores["values"]), _unpack(scores["target"])),
             samples=kept,
+            multilabel=document.get("multilabel") and Multilabel.from_dict(document["multilabel"]),
             fingerprint=document.get("fingerprint"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,26 +9,25 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pytest_modelgate.evidence.evaluation import as_evaluation
 from pytest_modelgate.exceptions import BarError, MetricError, did_you_mean
 from pytest_modelgate.gates.settings import CONFIDENCE, check_confidence, check_if_unsure, colour_of_doubt
 from pytest_modelgate.gates.tuning import flagged, proves, would_reach
+from pytest_modelgate.gates.vacuous import constant_answer, refuse_vacuous
 from pytest_modelgate.gates.verdict import Outcome, Verdict
 from pytest_modelgate.gates.wording import (
     SIGNS,
     allowed,
     hidden_by_accuracy,
-    majority,
     measured,
     number,
     percent,
     plain,
     subject,
 )
+from pytest_modelgate.metrics.labels import index_of
 from pytest_modelgate.metrics.measurement import Bounds
-from pytest_modelgate.metrics.registry import Metric, get_metric, measure
+from pytest_modelgate.metrics.registry import Metric, get_metric
 from pytest_modelgate.statistics.composites import f1_of_jaccard
 from pytest_modelgate.statistics.interval import Interval
 from pytest_modelgate.statistics.proportions import tail_at_least, tail_at_most
@@ -54,7 +53,8 @@ class Gate:
         metric: a name from the registry of metrics, such as "recall" or "loss", or what `custom_metric` made.
         at_least, at_most: the bar; exactly one of the two, within the metric's range.
         label: one class, by name or index; with two classes the last is meant where neither it nor `average` is given.
-        average: "macro", "micro" or "weighted".
+            Of several labels a sample, one of them; it or `average` must be given.
+        average: "macro", "micro" or "weighted"; of several labels a sample "macro" or "micro".
         confidence: how sure `PASS` and `FAIL` must be, one-sided; 0.95 means wrong in at most 5%.
         if_unsure: the colour of `INCONCLUSIVE`: "estimate" (red when the estimate misses the bar), "fail" or "warn".
         allow_vacuous: let a bar of accuracy stand that always answering the majority class would meet.
@@ -142,11 +142,12 @@ class Gate:
         what = subject(metric, label=label, average=self.average, parameters=shown)
         if metric.needs == "loss" and evaluation.mean_loss is not None:
             what = f"loss ({evaluation.mean_loss.name})"
-        self._refuse_vacuous(evaluation, label)
-        bounds = self._bounds(evaluation, metric, found, label) if bounded else Bounds(None, "", "not asked for")
+        part = judged_part(metric, evaluation, label)
+        refuse_vacuous(self, part, label)
+        bounds = self._bounds(evaluation, part, metric, found, label) if bounded else Bounds(None, "", "not asked for")
         outcome, passed = self._decide(found, bounds)
         explanation = self._explanation(outcome, what, found)
-        nothing = constant_answer(evaluation, metric) if passed and not self.allow_vacuous else None
+        nothing = constant_answer(part, metric) if passed and not self.allow_vacuous else None
         if nothing is not None:
             outcome, passed = Outcome.UNDEFINED, False
             explanation = f"{explanation.replace(explanation.partition(':')[0], str(outcome), 1)}, but {nothing}"
@@ -171,20 +172,28 @@ class Gate:
             if_unsure=self.if_unsure,
             method=None if bounds.interval is None else bounds.method,
             explanation=explanation,
-            notes=tuple(self._notes(outcome, passed, evaluation, found, label, bounds)) if bounded else (),
+            notes=tuple(self._notes(outcome, passed, part, found, label, bounds)) if bounded else (),
         )
-        return flagged(verdict, evaluation, proves(evaluation, metric, label)) if metric.needs == "counts" else verdict
+        return flagged(verdict, evaluation, proves(part, metric, label)) if metric.needs == "counts" else verdict
 
-    def _bounds(self, evaluation: Evaluation, metric: Metric, found: Measurement, label: Label | None) -> Bounds:
+    def _bounds(
+        self, evaluation: Evaluation, part: Evaluation, metric: Metric, found: Measurement, label: Label | None
+    ) -> Bounds:
         """What the data allow; for `anytime` at every look."""
         if not self.anytime:
             return evaluation.bounds(
                 metric, label=label, average=self.average, confidence=self.confidence, found=found, **self.parameters
             )
-        if _weighed(evaluation):
+        if _weighed(part) or _weighed(evaluation):
             raise MetricError("anytime=True knows no weights and groups: there are no bounds for them at every look")
+        if evaluation.multilabel is not None and self.average is not None:
+            raise MetricError(
+                f"anytime=True knows no {self.average} average over labels, whose decisions hang together: give label="
+            )
         of_f1 = metric.name == "f1" and self.average is None
-        if metric.needs not in ("counts", "ranks") or not (of_f1 or found.hits is not None or found.value is None):
+        if metric.needs not in ("counts", "ranks", "matches") or not (
+            of_f1 or found.hits is not None or found.value is None
+        ):
             raise MetricError(
                 f"anytime=True is for proportions and F1 of one class; {metric.name} has no bounds that hold at "
                 "every look"
@@ -193,12 +202,12 @@ class Gate:
             return Bounds(None, ANYTIME, found.cause)
         if not of_f1 and found.hits is not None:
             return Bounds(anytime_interval(found.hits, found.support, self.confidence), ANYTIME)
-        table = evaluation.confusion_matrix.one_vs_rest(evaluation.labels[-1] if label is None else label)
+        table = part.confusion_matrix.one_vs_rest(part.labels[-1] if label is None else label)
         lower, upper = anytime_interval(table.tp, table.n - table.tn, self.confidence)
         return Bounds(Interval(f1_of_jaccard(lower), f1_of_jaccard(upper)), f"{ANYTIME}, through Jaccard")
 
-    def _meets(self, value: float) -> bool:
-        """Written as what must hold, so that NaN never passes."""
+    def meets(self, value: float) -> bool:
+        """Whether a value meets the bar; written as what must hold, so that NaN never passes."""
         return value >= self.bar if self.direction == "at_least" else value <= self.bar
 
     def _decide(self, found: Measurement, bounds: Bounds) -> tuple[Outcome, bool]:
@@ -209,51 +218,15 @@ class Gate:
         else:
             outcome = judge_interval(bounds.interval, self.bar, self.direction)
         if outcome is Outcome.INCONCLUSIVE:
-            return outcome, colour_of_doubt(self.if_unsure, self._meets(found.value))
+            return outcome, colour_of_doubt(self.if_unsure, self.meets(found.value))
         return outcome, outcome is Outcome.PASS
-
-    def _refuse_vacuous(self, evaluation: Evaluation, label: Label | None) -> None:
-        """A bar that always answering one class meets says nothing about the model.
-
-        Asked of accuracy, and of what is accuracy by another name or all but: micro and weighted averages, top-1.
-        """
-        metric = get_metric(self.metric)
-        top_1 = metric.name == "top_k_accuracy" and self.parameters.get("k") == 1
-        like_accuracy = metric.name == "accuracy" or self.average in ("micro", "weighted") or top_1
-        if not like_accuracy or self.direction != "at_least" or self.allow_vacuous or evaluation.n == 0:
-            return
-        matrix = evaluation.confusion_matrix
-        answer, share = majority(matrix)
-        constant = np.zeros_like(matrix.counts)
-        constant[:, matrix.index_of(answer)] = matrix.support
-        name = f"{self.average} {metric.name}" if self.average else metric.name
-        if label is not None:
-            positives = int(matrix.support[matrix.index_of(label)]) / matrix.n
-            answer, scored = (label, positives) if positives > 0.5 else (f"not {label}", 1 - positives)
-        elif metric.needs == "counts":
-            found = measure(
-                metric, type(matrix)(constant, matrix.labels), average=self.average, parameters=self.parameters
-            )
-            if found.value is None:
-                return
-            scored = found.value
-        else:
-            scored = share
-        if not self._meets(scored):
-            return
-        remedy = f"Set it above {number(scored)}" if scored < 1 else "Evaluate on data of more than one class"
-        raise BarError(
-            f"a bar of {plain(self.bar)} on {name} is vacuous: always answering {answer!r} already scores "
-            f"{number(scored)}. {remedy}, gate on the recall of the rare class or with "
-            "assert_beats_majority_class, or insist with allow_vacuous=True"
-        )
 
     def _explanation(self, outcome: Outcome, what: str, found: Measurement) -> str:
         if found.value is None:
             return f"{outcome}: {what} cannot be judged: {found.cause}"
         leans = ""
         if outcome is Outcome.INCONCLUSIVE:
-            leans = f" (leans {'pass' if self._meets(found.value) else 'fail'})"
+            leans = f" (leans {'pass' if self.meets(found.value) else 'fail'})"
         count = f" ({found.hits:,} of {found.support:,})" if found.hits is not None else ""
         shown, bar = number(found.value, self.bar), number(self.bar, found.value)
         return f"{outcome}{leans}: {what} = {shown}{count}, required {SIGNS[self.direction]} {bar}"
@@ -286,7 +259,7 @@ class Gate:
             seen = seen and (label is None or evaluation.matrix.support[evaluation.matrix.index_of(label)] > 0)
             if metric.name != "accuracy" and self.direction == "at_least" and seen:
                 notes += hidden_by_accuracy(evaluation, self.bar)
-            if self.direction == "at_least" and (found.value is None or not self._meets(found.value)):
+            if self.direction == "at_least" and (found.value is None or not self.meets(found.value)):
                 notes += would_reach(evaluation, metric, label, self.bar)
         return notes
 
@@ -300,37 +273,21 @@ def judged_class(metric: Metric, evaluation: Evaluation, label: Label | None, av
     """The class that a metric is judged of, by its name; None for averages and for metrics of all classes."""
     if label is not None and evaluation.matrix is not None:
         return evaluation.labels[evaluation.matrix.index_of(label)]
+    if evaluation.multilabel is not None:
+        return None if label is None else evaluation.labels[index_of(evaluation.labels, label)]
     if label is None and average is None and metric.averages and len(evaluation.labels) == 2:
         return evaluation.labels[-1]
     return label
 
 
-_OF_ACTUAL = ("recall", "false_negative_rate", "specificity", "false_positive_rate")
+def judged_part(metric: Metric, evaluation: Evaluation, label: Label | None) -> Evaluation:
+    """Where samples have several labels, the evaluation of two classes that is judged, if it is one; else the whole.
 
-
-def constant_answer(evaluation: Evaluation, metric: Metric) -> str | None:
-    """Why a metric's value is none of the model's doing: all predictions are alike, or all samples of one class.
-
-    Metrics of the samples of one actual class, such as recall, may be asked of data that hold no other.
+    An average is of no single label: the whole stands for it.
     """
-    n = evaluation.n
-    if metric.needs in ("counts", "ranks") and evaluation.matrix is not None:
-        counts = evaluation.matrix.counts
-        for margin, what in ((counts.sum(axis=1), "samples"), (counts.sum(axis=0), "predictions")):
-            (present,) = margin.nonzero()
-            if len(present) == 1 and what == "samples" and metric.name in _OF_ACTUAL:
-                return None
-            if len(present) == 1:
-                return f"all {n:,} {what} are {evaluation.labels[int(present[0])]!r}"
-    if metric.needs in ("scores", "forecasts") and evaluation.scores is not None:
-        values = evaluation.scores.values
-        if bool((values == values[:1]).all()):
-            return f"all {n:,} scores are alike"
-    if metric.needs == "errors" and evaluation.samples is not None and evaluation.samples.predicted is not None:
-        values, actual = evaluation.samples.predicted, evaluation.samples.actual
-        if bool((values == values[:1]).all()) and actual is not None and not bool((actual == actual[:1]).all()):
-            return f"all {n:,} predictions are {values[0]}"
-    return None
+    if evaluation.multilabel is None or label is None or metric.needs in ("loss", "matches"):
+        return evaluation
+    return evaluation.multilabel[label]
 
 
 def judge_proportion(hits: int, trials: int, bar: float, direction: str, confidence: float) -> Outcome:

@@ -122,6 +122,25 @@ class NoRegression:
             support=found_difference.pairs[2] if found_difference.pairs else now.support,
         )
 
+    def about(self, evidence: Evaluation | ConfusionMatrix) -> str:
+        """What is compared, without the margin, such as "no_regression(recall[fraud])": what a baseline knows it by."""
+        return f"no_regression({self._measured(as_evaluation(evidence))})"
+
+    def recorded(self, evidence: Evaluation | ConfusionMatrix) -> Verdict:
+        """What is said where the evidence becomes the baseline: green and unproved, since nothing is compared."""
+        evaluation = as_evaluation(evidence)
+        now = evaluation.measure(get_metric(self.metric), **self._asked(evaluation))
+        what = self._what(evaluation)
+        if now.value is None:
+            return self._verdict(Outcome.UNDEFINED, False, evaluation, f"{what} cannot be judged: {now.cause}")
+        sentence = f"{what} = {number(now.value)} is recorded as the baseline, and compared with nothing"
+        return self._verdict(Outcome.INCONCLUSIVE, True, evaluation, sentence, comparing=False)
+
+    def _measured(self, evaluation: Evaluation) -> str:
+        metric = get_metric(self.metric)
+        shown = metric.shown(self.parameters)
+        return measured(metric.name, label=self._label(evaluation), average=self.average, parameters=shown)
+
     def _asked(self, evaluation: Evaluation, *, as_mapping: bool = False) -> dict[str, Any]:
         which = {"label": self._label(evaluation), "average": self.average}
         return which | ({"parameters": dict(self.parameters)} if as_mapping else dict(self.parameters))
@@ -166,10 +185,11 @@ class NoRegression:
         found: Difference | None = None,
         churn: Change | None = None,
         support: int | None = None,
+        comparing: bool = True,
     ) -> Verdict:
         metric, label = get_metric(self.metric), self._label(evaluation)
         shown = metric.shown(self.parameters)
-        text = measured(metric.name, label=label, average=self.average, parameters=shown)
+        text = self._measured(evaluation)
         interval = None if found is None else found.bounds.interval
         notes, details = [], {}
         if found is not None and interval is not None:
@@ -190,7 +210,7 @@ class NoRegression:
             notes.append("red since if_unsure='fail' takes nothing but proof")
         if outcome is Outcome.UNDEFINED:
             notes.append("where there is nothing to judge a gate never passes")
-        if outcome is Outcome.INCONCLUSIVE and found is None:
+        if outcome is Outcome.INCONCLUSIVE and found is None and comparing:
             notes.append("red: what is not compared pair by pair is not compared at all")
         return Verdict(
             gate=f"no_regression({text}, margin={plain(self.margin)})",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _NO_SIZE = (
-    *("over_seeds(", "generalization_gap("),
+    *("over_seeds(", "generalization_gap(", "gap("),
     *("no_label_leakage", "same_distribution", "chance_on_shuffled_labels"),
 )
 """How the gates begin whose verdicts rest on more than one size, or on no model's."""
@@ -34,12 +34,14 @@ def settling(verdict: Verdict) -> tuple[str, ...]:
     power: for a model as far from the bar as the estimate's standard error, on the estimate's side, and for one as
     good as the estimate. Exact where the bounds are Clopper and Pearson's (proportions and F1), else by the bounds'
     width. Empty for other outcomes, for verdicts without bounds, and for those that rest on more than one size (over
-    seeds, between training and test data, and on data alone).
+    seeds, between training and test data, over slices, and on data alone).
     """
     bar, estimate, lower, upper = verdict.bar, verdict.estimate, verdict.lower, verdict.upper
     if verdict.outcome is not Outcome.INCONCLUSIVE or verdict.direction not in ("at_least", "at_most", "above"):
         return ()
     if bar is None or estimate is None or lower is None or upper is None or verdict.gate.startswith(_NO_SIZE):
+        return ()
+    if verdict.slice is not None and verdict.family is not None:  # a size for each slice
         return ()
     if dict(verdict.details).get("threshold_tuned_here"):  # no number of samples makes up for that
         return ()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics import calibration, regression
 from pytest_modelgate.metrics.margins import margin_metric
 from pytest_modelgate.metrics.measurement import Bounds, Measurement
@@ -27,7 +26,7 @@ from pytest_modelgate.metrics.remarks import (
     with_design,
 )
 from pytest_modelgate.metrics.remarks import described_design as described_design
-from pytest_modelgate.metrics.weighting import weighted_table
+from pytest_modelgate.metrics.weighting import classes_of, weighted_table
 from pytest_modelgate.statistics.composites import (
     dirichlet_interval,
     f1_interval,
@@ -132,6 +131,11 @@ def of_ranks(ranks: RankCounts, request: Request, found: Measurement, confidence
     assert rows.ranks is not None
     hits = rows.ranks < int(request.parameters["k"])
     return proportion_of_rows(found.value, hits, np.ones_like(hits), rows, confidence)
+
+
+def of_matches(matches: RankCounts, request: Request, found: Measurement, confidence: float) -> Bounds:
+    """Bounds of the share of samples all of whose labels are right."""
+    return of_ranks(matches, replace(request, parameters={"k": 1}), found, confidence)
 
 
 def proportion_of_rows(
@@ -320,7 +324,7 @@ def roles(
     """
     target, preds = collapsed(rows, request.index)
     if request.index is None:
-        target, preds = (target != preds).astype(np.int64), np.zeros_like(preds)
+        target, preds = (target != preds).view(np.uint8), np.zeros(len(preds), dtype=np.uint8)
     size = matrix.num_classes if request.index is None else 2
     asked = request if request.index is None else replace(request, labels=(0, 1), index=1)
     hit, counted = np.zeros((2, 2), dtype=np.bool_), np.zeros((2, 2), dtype=np.bool_)
@@ -336,13 +340,12 @@ def roles(
     return hit[target, preds], counted[target, preds]
 
 
-def collapsed(rows: Samples, index: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def collapsed(rows: Samples, index: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
     """The actual and predicted class of each sample [N]; of one class against the rest as 1 and 0."""
-    if rows.target is None or rows.preds is None:
-        raise EvidenceError("the class of each sample was not kept; evaluate with keep='auto'")
+    target, preds = classes_of(rows)
     if index is None:
-        return rows.target.astype(np.int64), rows.preds.astype(np.int64)
-    return (rows.target == index).astype(np.int64), (rows.preds == index).astype(np.int64)
+        return target, preds
+    return (target == index).view(np.uint8), (preds == index).view(np.uint8)
 
 
 def influences(table: NDArray[np.float64], metric: Any) -> NDArray[np.float64]:

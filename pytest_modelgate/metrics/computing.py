@@ -5,6 +5,7 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from pytest_modelgate.exceptions import MetricError
 from pytest_modelgate.metrics import bounds, calibration, classification
 from pytest_modelgate.metrics.classification import Ratio, mean_of_ratios, phrase, rest_phrase
 from pytest_modelgate.metrics.confusion import ConfusionMatrix, Label, OneVsRest
-from pytest_modelgate.metrics.losses import exact_sum
 from pytest_modelgate.metrics.measurement import Measurement, undefined
 from pytest_modelgate.metrics.weighting import relative
+from pytest_modelgate.statistics.sums import exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,9 +103,14 @@ def top_k(ranks: RankCounts, request: Request) -> Measurement:
     if request.weights is None:
         return Measurement(hits / n, n, hits)
     if request.rows.ranks is None:
-        raise MetricError("top_k_accuracy of weighted samples needs the rank of each; evaluate with keep='auto'")
+        raise MetricError("weighted samples need the rank of the class of each; evaluate with keep='auto'")
     found = request.rows.ranks < int(request.parameters["k"])
     return Measurement(_mean(found.astype(np.float64), request.weights), n)
+
+
+def exact_match(matches: RankCounts, request: Request) -> Measurement:
+    """The share of samples that come first: those all of whose labels are right."""
+    return top_k(matches, replace(request, parameters={"k": 1}))
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.statistics.sums import exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-_CHUNK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,27 +90,3 @@ class MeanLoss:
     def from_dict(cls, plain: Mapping[str, Any]) -> MeanLoss:
         """The value that `to_dict` was called on."""
         return cls(**{**plain, "total": Fraction(plain["total"]), "weight": Fraction(plain["weight"])})
-
-
-def exact_sum(values: NDArray[Any]) -> Fraction:
-    """The sum of finite floats without any rounding.
-
-    Mantissas are summed by exponent: within a chunk of 2**15 their halves of 27 bits add up exactly in float64.
-
-    >>> exact_sum(np.array([1e16, 1.0, -1e16]))
-    Fraction(1, 1)
-    """
-    flat = np.ravel(values)
-    total = Fraction(0)
-    for start in range(0, flat.size, _CHUNK):
-        mantissas, exponents = np.frexp(flat[start : start + _CHUNK].astype(np.float64))
-        lowest = int(exponents.min())
-        places = exponents - lowest
-        scaled = mantissas * 2.0**27
-        high = np.floor(scaled)
-        low = (scaled - high) * 2.0**26
-        for part, bits in ((high, 27), (low, 53)):
-            sums = np.bincount(places, weights=part)
-            for place in np.flatnonzero(sums):
-                total += Fraction(int(sums[place])) * Fraction(2) ** (lowest + int(place) - bits)
-    return total

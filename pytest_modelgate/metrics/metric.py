@@ -56,7 +56,8 @@ class Metric:
 
     Attributes:
         name, title: as in code, and as in a sentence.
-        needs: the evidence that it is computed from: "counts", "ranks", "scores", "forecasts", "errors" or "loss".
+        needs: the evidence that it is computed from: "counts", "ranks", "scores", "forecasts", "errors", "matches" or
+            "loss".
         lowest, highest: its range; may be infinite.
         higher_is_better: the direction of a sensible gate.
         averages: the averages over classes that it has; none where it is a metric of all classes at once.
@@ -248,6 +249,7 @@ SOURCES: Mapping[str, type] = {
     "forecasts": Forecasts,
     "errors": Samples,
     "loss": MeanLoss,
+    "matches": RankCounts,
 }
 NEEDS: Mapping[str, str] = {
     "counts": "a confusion matrix",
@@ -256,4 +258,5 @@ NEEDS: Mapping[str, str] = {
     "forecasts": "the probabilities of every sample (keep='scores')",
     "errors": "the true and predicted values of every sample",
     "loss": "a mean loss",
+    "matches": "whether all labels of a sample are right",
 }

@@ -317,6 +317,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 bounds=bounds.of_errors("median_error"),
             ),
             Metric(
+                name="exact_match",
+                title="exact match",
+                needs="matches",
+                of_a_class=False,
+                also_called=("exact_match_ratio", "subset_accuracy", "multilabel_accuracy"),
+                formula="(samples all of whose labels are right) / (all samples), where samples have several labels",
+                bounded_by="Clopper-Pearson",
+                compute=computing.exact_match,
+                bounds=bounds.of_matches,
+            ),
+            Metric(
                 name="loss",
                 title="loss",
                 needs="loss",

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.metrics.slicing import same_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pytest_modelgate.metrics.slicing import SliceColumn
 
 _DESIGN = ("ids", "groups", "weights")
 
@@ -31,6 +34,7 @@ class Samples:
         actual, predicted: the true and the predicted values of a regression, [N] or [N, D].
         losses: each sample's loss times its class weight, [N].
         loss_weights: the class weight that the mean loss divides by, [N]; None where all count alike.
+        slices: what the samples can be cut by: columns [N] of different names.
     """
 
     ids: NDArray[np.uint64] | None = None
@@ -43,25 +47,28 @@ class Samples:
     predicted: NDArray[Any] | None = None
     losses: NDArray[Any] | None = None
     loss_weights: NDArray[Any] | None = None
+    slices: tuple[SliceColumn, ...] | None = None
 
     def __post_init__(self) -> None:
-        if len({len(column) for _, column in self.columns()}) > 1:
-            lengths = ", ".join(f"{name} {len(column):,}" for name, column in self.columns())
+        each = [(name, len(column)) for name, column in self.columns()]
+        each += [(f"slices {column.name!r}", len(column)) for column in self.slices or ()]
+        if len({length for _, length in each}) > 1:
+            lengths = ", ".join(f"{name} {length:,}" for name, length in each)
             raise EvidenceError(f"the columns of samples have different lengths: {lengths}")
         for _, column in self.columns():
             column.flags.writeable = False
 
     def columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """The names and columns that were kept."""
+        """The names and columns of numbers that were kept; slices are none."""
         for field in fields(self):
             column = getattr(self, field.name)
-            if column is not None:
+            if column is not None and field.name != "slices":
                 yield field.name, column
 
     @property
     def n(self) -> int:
         """How many samples; 0 where nothing was kept of them."""
-        return next((len(column) for _, column in self.columns()), 0)
+        return next((len(column) for _, column in self.columns()), len(self.slices[0]) if self.slices else 0)
 
     @property
     def group_codes(self) -> NDArray[np.int64] | None:
@@ -82,7 +89,8 @@ class Samples:
 
     def take(self, order: NDArray[Any]) -> Samples:
         """The samples of these row numbers, in this order."""
-        return Samples(**{name: column[order] for name, column in self.columns()})
+        slices = None if self.slices is None else tuple(column.take(order) for column in self.slices)
+        return Samples(**{name: column[order] for name, column in self.columns()}, slices=slices)
 
     def __add__(self, other: object) -> Samples:
         if not isinstance(other, Samples):
@@ -90,15 +98,19 @@ class Samples:
         for name in _DESIGN:
             if (getattr(self, name) is None) != (getattr(other, name) is None):
                 raise EvidenceError(f"an evaluation with {name} and one without cannot be merged; give {name} to both")
+        slices = tuple(mine + theirs for mine, theirs in same_columns(self.slices, other.slices))
         kept = [name for name, _ in self.columns() if getattr(other, name) is not None]
         if (self.loss_weights is None) != (other.loss_weights is None):
             kept = [name for name in kept if name != "losses"]  # they would be divided by other sums
-        return Samples(**{name: np.concatenate((getattr(self, name), getattr(other, name))) for name in kept})
+        columns = {name: np.concatenate((getattr(self, name), getattr(other, name))) for name in kept}
+        return Samples(**columns, slices=slices or None)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Samples):
             return NotImplemented
-        mine, theirs = dict(self.columns()), dict(other.columns())
+        if _values(self) != _values(other):
+            return False
+        mine, theirs = _numbers(self), _numbers(other)
         if mine.keys() != theirs.keys() or self.n != other.n:
             return False
         if any(mine[name].shape != theirs[name].shape for name in mine):
@@ -111,7 +123,19 @@ class Samples:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<Samples: {', '.join(name for name, _ in self.columns()) or 'nothing'} of {self.n:,}>"
+        names = [name for name, _ in self.columns()] + ["slices"] * bool(self.slices)
+        return f"<Samples: {', '.join(names) or 'nothing'} of {self.n:,}>"
+
+
+def _values(samples: Samples) -> dict[str, tuple[object, ...]]:
+    """The values of each slicing: where they are equal, equal codes mean equal values."""
+    return {column.name: column.values for column in samples.slices or ()}
+
+
+def _numbers(samples: Samples) -> dict[str, NDArray[Any]]:
+    """Every column in an order of its own, those of slices as codes."""
+    slices = {f"slices {column.name}": column.codes for column in samples.slices or ()}
+    return dict(samples.columns()) | {name: slices[name] for name in sorted(slices)}
 
 
 def _in_order(columns: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:

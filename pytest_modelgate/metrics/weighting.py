@@ -5,12 +5,13 @@ from __future__ import annotations
 __tracebackhide__ = True
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
+from pytest_modelgate.statistics.sums import CHUNK, ExactSums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +22,11 @@ _BITS = 52
 _WHOLE = 2.0**20  # so many such weights as there may be add up exactly
 
 
-def cells_of(rows: Samples, num_classes: int) -> NDArray[np.int64]:
-    """The cell of the confusion matrix that each sample is in: actual * K + predicted, [N]."""
+def classes_of(rows: Samples) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The actual and the predicted class of each sample, [N]."""
     if rows.target is None or rows.preds is None:
         raise EvidenceError("the class of each sample was not kept; evaluate with keep='auto'")
-    return rows.target.astype(np.int64) * num_classes + rows.preds.astype(np.int64)
+    return rows.target, rows.preds
 
 
 def relative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,22 +34,28 @@ def relative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Whole numbers stay as they are, others are over the greatest: equal ones are then exactly 1.
     """
-    greatest = weights.max(initial=0.0)
-    if greatest == 0 or (greatest <= _WHOLE and not np.any(weights % 1)):
-        return weights
-    return np.asarray(weights / greatest)
+    unit = _unit(weights)
+    return weights if unit == 1.0 else np.asarray(weights / unit)
+
+
+def _unit(weights: NDArray[np.float64]) -> float:
+    """What `relative` divides by."""
+    greatest = float(weights.max(initial=0.0))
+    chunks = (weights[start : start + CHUNK] for start in range(0, len(weights), CHUNK))
+    whole = greatest <= _WHOLE and not any(np.any(chunk % 1) for chunk in chunks)
+    return 1.0 if greatest == 0 or whole else greatest
 
 
 def weighted_table(rows: Samples, num_classes: int) -> NDArray[np.float64]:
-    """The sum of the `relative` weights in each cell [K, K], alike for any order of the samples."""
-    cells = cells_of(rows, num_classes)
-    weights = np.ones(len(cells)) if rows.weights is None else relative(rows.weights)
-    order = np.lexsort((weights, cells))
-    present, starts = np.unique(cells[order], return_index=True)
-    table = np.zeros(num_classes * num_classes)
-    if len(starts):
-        table[present] = np.add.reduceat(weights[order], starts)
-    return table.reshape(num_classes, num_classes)
+    """The sum of the `relative` weights in each cell [K, K], rounded once: alike for any order of the samples."""
+    target, preds = classes_of(rows)
+    unit = 1.0 if rows.weights is None else _unit(rows.weights)
+    sums = ExactSums(len(target), num_classes * num_classes)
+    for start in range(0, len(target), CHUNK):
+        part = slice(start, start + CHUNK)
+        cells = target[part].astype(np.int64) * num_classes + preds[part]
+        sums.add(np.ones(len(cells)) if rows.weights is None else rows.weights[part] / unit, cells)
+    return sums.rounded().reshape(num_classes, num_classes)
 
 
 def weighted_matrix(rows: Samples, matrix: ConfusionMatrix) -> ConfusionMatrix:

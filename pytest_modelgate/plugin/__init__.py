@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelgate import recording
-from pytest_modelgate.plugin.fixtures import evaluate_model, load_model, modelgate_device, train_model, train_models
+from pytest_modelgate.plugin.fixtures import (
+    evaluate_model,
+    load_model,
+    modelgate_baseline,
+    modelgate_device,
+    train_model,
+    train_models,
+)
 from pytest_modelgate.plugin.options import OPTIONS, Options, add_options
 from pytest_modelgate.plugin.recorder import RECORDER, Recorder
 
 if TYPE_CHECKING:
-    from pytest import Config, Parser
+    from pathlib import Path
 
+    from pytest import Collector, Config, Parser
+
+    from pytest_modelgate.plugin.baselining import SessionBaseline
     from pytest_modelgate.plugin.looks import Looks
     from pytest_modelgate.plugin.mutating import Mutation
 
 __all__ = [
     "evaluate_model",
     "load_model",
+    "modelgate_baseline",
     "modelgate_device",
     "pytest_addoption",
+    "pytest_collect_file",
     "pytest_configure",
+    "pytest_configure_node",
     "pytest_unconfigure",
     "train_model",
     "train_models",
@@ -35,6 +48,21 @@ def pytest_addoption(parser: Parser) -> None:
     add_options(parser)
 
 
+def pytest_collect_file(file_path: Path, parent: Collector) -> Collector | None:
+    if file_path.name.endswith((".modelgate.yaml", ".modelgate.yml")):
+        from pytest_modelgate.plugin.gatefiles import GateFileNode
+
+        return GateFileNode.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    from pytest_modelgate.plugin.gatefiles import share
+
+    share(node)
+
+
 def pytest_configure(config: Config) -> None:
     options = Options.from_config(config)
     config.stash[OPTIONS] = options
@@ -42,7 +70,7 @@ def pytest_configure(config: Config) -> None:
     journal = None
     if worker is not None:
         journal = worker.get("modelgate_journal")
-    elif (options.report or options.mutate) and not config.option.collectonly:
+    elif options.reports and not config.option.collectonly:
         from pytest_modelgate.plugin.reporting import Reporter
 
         reporter = Reporter(config, options)
@@ -59,6 +87,7 @@ def pytest_configure(config: Config) -> None:
 
         mutation = config.stash[MUTATION] = Mutation()
     recorder = Recorder(
+        baseline=lambda: _baseline(config),
         confidence=options.confidence,
         if_unsure=options.if_unsure,
         worker="" if worker is None else worker["workerid"],
@@ -70,6 +99,12 @@ def pytest_configure(config: Config) -> None:
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, "modelgate-recorder")
     recording.install(recorder)
+
+
+def _baseline(config: Config) -> SessionBaseline:
+    from pytest_modelgate.plugin.baselining import session_baseline
+
+    return session_baseline(config)
 
 
 def _looks(config: Config) -> Looks:

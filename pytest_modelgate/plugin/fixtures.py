@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import torch
-    from pytest import FixtureRequest
+    from pytest import Config, FixtureRequest
 
     from pytest_modelgate.evidence.evaluation import Evaluation
+    from pytest_modelgate.plugin.baselining import SessionBaseline
     from pytest_modelgate.plugin.progress import Progress
     from pytest_modelgate.runtime.modules import TrainedModel
 
@@ -45,12 +46,12 @@ def train_model(request: FixtureRequest, modelgate_device: torch.device) -> Call
     """
     from pytest_modelgate.runtime import training
 
-    defaults = _training(request, modelgate_device)
+    defaults = training_defaults(request.config, modelgate_device)
 
     @functools.wraps(training.train_model)
     def train(*args: Any, **kwargs: Any) -> TrainedModel:
         __tracebackhide__ = True
-        with _shown(defaults["progress"]):
+        with shown(defaults["progress"]):
             trained = training.train_model(*args, **defaults | kwargs)
         recording.listener().history(trained.history)
         return trained
@@ -66,12 +67,12 @@ def train_models(request: FixtureRequest, modelgate_device: torch.device) -> Cal
     """
     from pytest_modelgate.runtime import training
 
-    defaults = _training(request, modelgate_device)
+    defaults = training_defaults(request.config, modelgate_device)
 
     @functools.wraps(training.train_models)
     def train(*args: Any, **kwargs: Any) -> list[TrainedModel]:
         __tracebackhide__ = True
-        with _shown(defaults["progress"]):
+        with shown(defaults["progress"]):
             trained = training.train_models(*args, **defaults | kwargs)
         for one in trained:
             recording.listener().history(one.history)
@@ -80,21 +81,21 @@ def train_models(request: FixtureRequest, modelgate_device: torch.device) -> Cal
     return train
 
 
-def _shown(progress: Progress | None) -> AbstractContextManager[object]:
+def shown(progress: Progress | None) -> AbstractContextManager[object]:
     """However a training ends, its line in the terminal does too."""
     return nullcontext() if progress is None else closing(progress)
 
 
-def _training(request: FixtureRequest, device: torch.device) -> dict[str, Any]:
+def training_defaults(config: Config, device: torch.device) -> dict[str, Any]:
     """What a training gets where a call does not say."""
     from pytest_modelgate.plugin.caching import session_cache
     from pytest_modelgate.plugin.progress import session_progress
 
     return {
-        "seed": request.config.stash[OPTIONS].seed,
+        "seed": config.stash[OPTIONS].seed,
         "device": device,
-        "cache": session_cache(request.config),
-        "progress": session_progress(request.config),
+        "cache": session_cache(config),
+        "progress": session_progress(config),
     }
 
 
@@ -109,6 +110,17 @@ def load_model(modelgate_device: torch.device) -> Callable[..., torch.nn.Module]
         return loading.load_model(*args, **{"device": modelgate_device} | kwargs)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def modelgate_baseline(request: FixtureRequest) -> SessionBaseline:
+    """The recorded baseline of `--modelgate-baseline`, for `assert_no_regression(evidence, modelgate_baseline, ...)`.
+
+    It knows which test asks. `pytest --modelgate-update-baseline` records it.
+    """
+    from pytest_modelgate.plugin.baselining import session_baseline
+
+    return session_baseline(request.config)
 
 
 @pytest.fixture(scope="session")

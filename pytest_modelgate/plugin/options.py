@@ -23,7 +23,13 @@ _SETTINGS = (
     ("cache", "MODE", "trained models: auto (train only what changed), off, or refresh (train all anew)"),
     ("cache-dir", "DIR", "the folder of trained models, from the root directory of the run"),
     ("cache-limit", "SIZE", "how large the folder of trained models may grow, such as 500MB or 2GB"),
+    ("baseline", "FILE", "the file that assert_no_regression compares with, from the root directory of the run"),
     ("mutate-min", "SHARE", "the share of faults that the gates must notice under --modelgate-mutate, such as 0.8"),
+)
+_FLAGS = (
+    ("report", "print a summary of all gates and write report.json, report.md and report.html"),
+    ("strict_baseline", "fail where the baseline has a verdict that this run lacks"),
+    ("fail_on_lowered_bar", "fail where a bar asks less than the baseline's"),
 )
 Mode: TypeAlias = Literal["auto", "off", "refresh"]
 _MODES: tuple[Mode, ...] = ("auto", "off", "refresh")
@@ -44,6 +50,10 @@ class Options:
     cache: Mode = "auto"
     cache_dir: str = ".modelgate-cache"
     cache_limit: str = "2GB"
+    baseline: str = "modelgate-baseline.json"
+    update_baseline: bool = False
+    strict_baseline: bool = False
+    fail_on_lowered_bar: bool = False
     mutate: bool = False
     mutate_min: float | None = None
 
@@ -54,14 +64,13 @@ class Options:
         Raises:
             pytest.UsageError: a value that is none, or a device asked for on the command line that is not here.
         """
-        report = config.getoption("modelgate_report")
-        if report is None:
-            report = config.getini("modelgate_report")
+        flags: dict[str, Any] = {name: _flag(config, name) for name, _ in _FLAGS}
+        flags["update_baseline"] = bool(config.getoption("modelgate_update_baseline"))
         text = {name: _setting(config, name) for name, _, _ in _SETTINGS}
         asked_share = config.getoption("modelgate_mutate_min") is not None
         mutate = bool(config.getoption("modelgate_mutate")) or asked_share
         if text == _DEFAULTS and not asked_share:
-            return cls(report=report, mutate=mutate)
+            return cls(**flags, mutate=mutate)
         from pytest_modelgate.gates.settings import check_confidence, check_if_unsure
         from pytest_modelgate.runtime.devices import parse_device, resolve_device
         from pytest_modelgate.runtime.seeds import check_seed
@@ -73,7 +82,7 @@ class Options:
             if asked and parse_device(asked)[0] not in ("auto", "cpu") and not hasattr(config, "workerinput"):
                 resolve_device(asked)
             return cls(
-                report=report,
+                **flags,
                 report_dir=text["report-dir"],
                 device=device,
                 confidence=check_confidence(_number(text["confidence"]), "--modelgate-confidence"),
@@ -82,11 +91,18 @@ class Options:
                 cache=_mode(text["cache"]),
                 cache_dir=text["cache-dir"],
                 cache_limit=text["cache-limit"] if parse_size(text["cache-limit"]) else "",
+                baseline=text["baseline"],
                 mutate=mutate,
                 mutate_min=_share(text["mutate-min"]) if text["mutate-min"] or asked_share else None,
             )
         except ModelgateError as error:
             raise pytest.UsageError(str(error)) from None
+
+    @property
+    def reports(self) -> bool:
+        """Whether the record of the run is gathered: for a report, or for what is told with it."""
+        acts = self.mutate or self.update_baseline
+        return self.report or acts or self.strict_baseline or self.fail_on_lowered_bar
 
 
 _VALUES = {name: getattr(Options(), name.replace("-", "_")) for name, _, _ in _SETTINGS}
@@ -97,13 +113,15 @@ OPTIONS = pytest.StashKey[Options]()
 def add_options(parser: Parser) -> None:
     """Declare every option with its ini twin."""
     group = parser.getgroup("modelgate", "quality gates for PyTorch models (pytest-modelgate)")
+    for name, text in _FLAGS:
+        option = f"--modelgate-{name.replace('_', '-')}"
+        group.addoption(option, action="store_true", default=None, help=text)
+        parser.addini(f"modelgate_{name}", f"as {option}", type="bool", default=False)
     group.addoption(
-        "--modelgate-report",
+        "--modelgate-update-baseline",
         action="store_true",
-        default=None,
-        help="print a summary of all gates and write report.json, report.md and report.html",
+        help="record what this run finds as the baseline; nothing is compared with the old one",
     )
-    parser.addini("modelgate_report", "as --modelgate-report", type="bool", default=False)
     group.addoption(
         "--modelgate-mutate",
         action="store_true",
@@ -143,6 +161,11 @@ def _mode(text: str) -> Mode:
         if text == mode:
             return mode
     raise ModelgateError(f"--modelgate-cache: {text!r} is none of {', '.join(_MODES)}{did_you_mean(text, _MODES)}")
+
+
+def _flag(config: Config, name: str) -> bool:
+    given = config.getoption(f"modelgate_{name}")
+    return bool(config.getini(f"modelgate_{name}") if given is None else given)
 
 
 def _setting(config: Config, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from _pytest.fixtures import SubRequest
     from pytest import FixtureDef, Item, Mark, Session, TerminalReporter
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.evidence.evaluation import Evaluation
     from pytest_modelgate.evidence.history import History
     from pytest_modelgate.gates.verdict import Verdict
+    from pytest_modelgate.plugin.baselining import SessionBaseline
     from pytest_modelgate.plugin.looks import Looks
     from pytest_modelgate.plugin.mutating import Mutation
     from pytest_modelgate.recording import Again, Evidence
@@ -34,6 +35,7 @@ class Recorder:
         journal: the folder of the journals, or None where no report was asked for.
         junit: whether a JUnit file is written.
         looks: makes what counts how often each set of data is judged; called at the first judgement.
+        baseline: gives the session's baseline; called where a gate was settled slice by slice.
         mutation: what settles the gates on faulted twins at the end of the run, or None.
     """
 
@@ -46,6 +48,7 @@ class Recorder:
         journal: str | None,
         junit: bool,
         looks: Callable[[], Looks],
+        baseline: Callable[[], SessionBaseline],
         mutation: Mutation | None = None,
     ) -> None:
         self._defaults = {"confidence": confidence, "if_unsure": if_unsure}
@@ -65,10 +68,13 @@ class Recorder:
         self._lock = threading.RLock()
         self._known: set[tuple[str, str | None]] = set()
         self._last: tuple[Evidence | None, str] = (None, "")
+        self._here: list[Verdict] = []
+        self._baseline = baseline
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Item) -> None:
         self._item, self._phase = item, "setup"
+        self._here = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: Item) -> None:
@@ -150,6 +156,9 @@ class Recorder:
     def verdict(self, verdict: Verdict, *evidence: Evidence, again: Again | None = None) -> str | None:
         """Record a judgement and the evidence behind it; what the caller must be warned of, if anything."""
         with self._lock:
+            if any(name == "slices" for name, _ in verdict.details):
+                self._baseline().refuse_vanished(verdict)
+            self._here.append(verdict)
             if self._junit and self._item is not None:
                 _add_properties(self._item, verdict, again=_is_hypothesis(self._item))
             if self._journal is not None:
@@ -170,6 +179,37 @@ class Recorder:
         """Record a finished training."""
         if self._journal is not None:
             self._evidence(history)
+
+    def place(self) -> tuple[str, Sequence[Verdict]]:
+        """What a baseline knows the running test by, and its verdicts so far.
+
+        Raises:
+            EvidenceError: no test is running, or what is made belongs to several tests or examples.
+        """
+        from pytest_modelgate.exceptions import EvidenceError
+
+        why = None
+        if self._item is None:
+            why = "no test is running"
+        elif self._fixture is not None:
+            why = f"a fixture that tests share is being made ({self._fixture.split()[2]})"
+        elif _is_hypothesis(self._item):
+            why = "Hypothesis draws other samples in every example"
+        if why is not None or self._item is None:
+            raise EvidenceError(
+                f"a baseline's entry belongs to one test, and {why}: compare with it in a test of its own"
+            )
+        return _test_key(self._item), self._here
+
+    def note(self, data: dict[str, Any]) -> None:
+        """Write down which samples were recorded for a baseline."""
+        if self._journal is not None:
+            self._write("samples", data)
+
+    @property
+    def journal(self) -> Path | None:
+        """The folder of the journals, or None where nothing is gathered."""
+        return None if self._journal is None else self._journal.parent
 
     def close(self) -> None:
         """Close the journal."""
@@ -205,6 +245,7 @@ class Recorder:
         entry = {
             "kind": kind,
             "test": None if item is None else item.nodeid,
+            "known_as": None if item is None else _test_key(item),
             "phase": self._phase,
             "worker": self._worker,
             "fixture": self._fixture,
@@ -219,6 +260,11 @@ class Recorder:
             if self._file is not None:
                 self._file.write(line + "\n")
                 self._file.flush()
+
+
+def _test_key(item: Item) -> str:
+    """What a baseline knows a test by: its node id, without the bar where that holds one."""
+    return str(getattr(item, "baseline_key", item.nodeid))
 
 
 def _check_marker(marker: Mark) -> None:

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.exceptions import ModelgateError
+from pytest_modelgate.plugin.baselining import check_baseline, settle_baseline
 from pytest_modelgate.plugin.provenance import provenance
+from pytest_modelgate.reports.baseline import fails
 from pytest_modelgate.reports.files import cannot_write, make_folder, write_reports
 from pytest_modelgate.reports.merge import build_report
 from pytest_modelgate.reports.terminal import summary_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from pytest import CollectReport, Config, Session, TerminalReporter, TestReport
 
     from pytest_modelgate.plugin.options import Options
+    from pytest_modelgate.reports.merge import Row
     from pytest_modelgate.reports.report import Report
 
 _FILES = ("report.json", "report.md", "report.html")
@@ -45,6 +48,7 @@ class Reporter:
         self._report: Report | None = None
         self._error: str | None = None
         self._begun = False
+        self._deselected = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -65,6 +69,9 @@ class Reporter:
     def pytest_collectreport(self, report: CollectReport) -> None:
         self._not_collected += report.failed
 
+    def pytest_deselected(self) -> None:
+        self._deselected = True
+
     def pytest_collection_finish(self, session: Session) -> None:
         self._order = self._order or [item.nodeid for item in getattr(session, "items", ())]
 
@@ -72,6 +79,7 @@ class Reporter:
     def pytest_collection(self) -> None:
         """Make the folder before any work is done, and take an older report away, lest it be taken for this run's."""
         try:
+            check_baseline(self._config)
             make_folder(self._folder)
             self.journal.mkdir()
             for name in _FILES:
@@ -94,17 +102,35 @@ class Reporter:
         if not self._begun:
             return
         status = int(exitstatus)
+        entries = list(self._entries())
+        about = provenance(self._config, self._options, self._started)
+
+        def against(rows: Sequence[Row], evaluations: Sequence[Row]) -> dict[str, Any] | None:
+            return settle_baseline(
+                self._config,
+                self.journal,
+                entries,
+                rows,
+                evaluations,
+                ran=self._outcomes,
+                collected=self._order,
+                whole=self._whole(),
+                provenance=about,
+            )
+
         self._report = build_report(
-            self._entries(),
+            entries,
             order=self._order,
             outcomes=self._outcomes,
             why_incomplete=self._why_incomplete(session, status),
             failed=status not in (0, 5),
-            provenance=provenance(self._config, self._options, self._started),
+            provenance=about,
             mutated=self._options.mutate,
             minimum=self._options.mutate_min,
+            against=against,
         )
-        if self._report.mutation is not None and self._report.mutation["enough"] is False:
+        few = self._report.mutation is not None and self._report.mutation["enough"] is False
+        if few or fails(self._report.baseline):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         try:
             write_reports(self._report, self._folder)
@@ -129,6 +155,12 @@ class Reporter:
         shown = os.path.relpath(self._folder, self._config.invocation_params.dir)
         shown = str(self._folder) if shown.startswith("..") else shown
         terminalreporter.write_line(f"written to {shown}: {', '.join(_FILES)}")
+
+    def _whole(self) -> bool:
+        """Whether no test was left out by choice: of a selection nobody can tell which tests are no more."""
+        option = self._config.option
+        chosen = (getattr(option, name, None) for name in ("keyword", "markexpr", "lf", "deselect", "last_failed"))
+        return not (self._deselected or any(chosen) or any("::" in argument for argument in self._config.args))
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         """What the processes wrote; a last line that a crash cut off is not counted."""

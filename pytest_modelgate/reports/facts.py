@@ -30,6 +30,7 @@ _OUTCOMES = {
 }
 _PARTS = ("train", "val")
 _MOST_SEEDS = 20
+_MOST = 30
 _RECALL = 0.9
 
 NOT_CORRECTED = "Gates written by hand are judged one by one: their error rates are not corrected for their number."
@@ -134,6 +135,7 @@ def evaluation_facts(row: Row) -> list[tuple[str, str]]:
         pairs.append(("classes", count(classes)))
     if (share := accuracy(row)) is not None:
         pairs.append(("accuracy", number(share, 1.0)))
+    pairs += _labels_facts(row.get("multilabel"))
     if row["loss"] is not None:
         pairs.append((str(row["loss"]["name"]).replace("_", " "), number(row["loss"]["mean"])))
     if row["threshold"] is not None:
@@ -142,6 +144,27 @@ def evaluation_facts(row: Row) -> list[tuple[str, str]]:
     pairs += _scores_facts(row)
     if (row.get("training") or {}).get("state") == "cached":
         pairs.append(("model", f"from the cache, {_stored(row['training'])}"))
+    return pairs
+
+
+def _labels_facts(multilabel: Row | None) -> list[tuple[str, str]]:
+    """Where samples have several labels, how many samples are right in all, and what each label's decisions were.
+
+    >>> _labels_facts({"labels": ["cat", "dog"], "counts": [[[5, 1], [0, 4]], [[3, 3], [2, 2]]], "exact": 6})[0]
+    ('exact match', '6 of 10')
+    >>> _labels_facts({"labels": ["cat", "dog"], "counts": [[[5, 1], [0, 4]], [[3, 3], [2, 2]]], "exact": 6})[1]
+    ('cat', '4 of 4 found, 1 wrongly given')
+    """
+    if not multilabel:
+        return []
+    n = sum(map(sum, multilabel["counts"][0]))
+    pairs = [("exact match", f"{count(multilabel['exact'])} of {count(n)}")]
+    for label, ((_, wrong), (missed, found)) in list(zip(multilabel["labels"], multilabel["counts"], strict=True))[
+        :_MOST
+    ]:
+        pairs.append((str(label), f"{count(found)} of {count(found + missed)} found, {count(wrong)} wrongly given"))
+    if len(multilabel["labels"]) > _MOST:
+        pairs.append(("more labels", count(len(multilabel["labels"]) - _MOST)))
     return pairs
 
 

@@ -21,6 +21,7 @@ def headline(
     verdicts: Verdicts,
     why: str | None,
     mutation: Mapping[str, Any] | None = None,
+    baseline: str = "",
 ) -> str:
     """One sentence that answers for the run; it starts with the answer, and reassures only where the run passed.
 
@@ -30,9 +31,11 @@ def headline(
         verdicts: the rows of the report.
         why: why the run ended early, or None.
         mutation: which faults the gates noticed; the sentence names it where these are too few.
+        baseline: why the run fails for its baseline, or nothing.
     """
     write = {"passed": _passed, "failed": _failed, "incomplete": _incomplete}[answer]
-    return " ".join(write(tests, verdicts, why or "", _too_few(mutation)).split())
+    also = "; ".join(filter(None, [_too_few(mutation), baseline]))
+    return " ".join(write(tests, verdicts, why or "", also).split())
 
 
 def unexpected(verdicts: Verdicts) -> list[Mapping[str, Any]]:
@@ -45,7 +48,7 @@ def is_unsure(verdict: Mapping[str, Any]) -> bool:
     return bool(verdict["passed"]) and verdict["outcome"] == "INCONCLUSIVE"
 
 
-def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
+def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str, also: str) -> str:
     if not verdicts:
         return "Passed, but no gate was judged."
     expected = sum(verdict["expected"] for verdict in verdicts)
@@ -58,13 +61,13 @@ def _passed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) ->
     return f"Passed: {plural(len(verdicts), 'gate')}, of which {count(expected)} {were} red as {whose} expected{doubt}."
 
 
-def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
+def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str, also: str) -> str:
     red, failures = unexpected(verdicts), _failures(tests)
     if red:
         more = tests["failed"] + tests["error"] > len({verdict["test"] for verdict in red})
-        parts = [_reds(red, len(verdicts)), f"{failures} in all" if more else "", few]
+        parts = [_reds(red, len(verdicts)), f"{failures} in all" if more else "", also]
         return f"Failed: {'; '.join(filter(None, parts))}."
-    subject = " and ".join(filter(None, [failures, few])) or "pytest ended with an error, and no test failed"
+    subject = " and ".join(filter(None, [failures, also])) or "pytest ended with an error, and no test failed"
     if not verdicts:
         return f"Failed: {subject}, and no gate was judged."
     expected = sum(verdict["expected"] for verdict in verdicts)
@@ -74,7 +77,7 @@ def _failed(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) ->
     return f"Failed: {subject}, though no gate is red but {others}."
 
 
-def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str) -> str:
+def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str, also: str) -> str:
     ended = tests["collected"] - tests["not_run"]
     parts = [f"Incomplete: the run stopped after {count(ended)} of {plural(tests['collected'], 'test')} ({why})"]
     if tests["collected"] and not tests["not_run"]:
@@ -90,7 +93,7 @@ def _incomplete(tests: Mapping[str, int], verdicts: Verdicts, why: str, few: str
         parts.append(f"of the {plural(len(verdicts), 'gate')} that {were} judged until then, none is red{expected}")
     else:
         parts.append("no gate was judged")
-    return "; ".join(filter(None, [*parts, few])) + "."
+    return "; ".join(filter(None, [*parts, also])) + "."
 
 
 def _all_green(verdicts: Verdicts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.reports import audits, charts, facts, matrices, mutation
+from pytest_modelgate.reports import audits, baseline, charts, facts, matrices, mutation, slices
 from pytest_modelgate.reports.headline import is_unsure
 from pytest_modelgate.reports.numbers import count, number, percent, plural
 from pytest_modelgate.reports.strip import figure, is_difference, seeds
@@ -57,6 +57,9 @@ def render(report: Report) -> str:
         mutants=None if report.mutation is None else _Mutants.of(report.mutation),
         meaning=mutation.MEANING,
         columns=_COLUMNS,
+        families=slices.families(report.verdicts),
+        sliced=slices,
+        baseline=None if report.baseline is None else _baseline(report.baseline),
         audits=[_Audit.of(one, anchors[one["key"]]) for one in report.audits],
         looked=audits,
         anchors=anchors,
@@ -72,6 +75,17 @@ def render(report: Report) -> str:
         confidence=facts.confidence(report),
         plural=plural,
     )
+
+
+def _baseline(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the section on the baseline."""
+    said = baseline.first(baseline.lines(found), _COLUMNS)
+    return {
+        "summary": baseline.summary(found),
+        "lines": said,
+        "quiet": baseline.quiet(found),
+        "fails": baseline.fails(found),
+    }
 
 
 _KINDS = (("red", "red"), ("unsure", "unsure"), ("expected", "red as expected"), ("green", "green"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.reports import audits, facts, matrices, mutation
+from pytest_modelgate.reports import audits, baseline, facts, matrices, mutation, slices
 from pytest_modelgate.reports.headline import is_unsure, unexpected
 from pytest_modelgate.reports.numbers import count, number, percent, plural
 from pytest_modelgate.reports.strip import figure
@@ -36,6 +36,8 @@ def render(report: Report) -> str:
     blocks += _gates(report)
     blocks += _explanations(unexpected(report.verdicts))
     blocks += _unsettled([verdict for verdict in report.verdicts if is_unsure(verdict)])
+    blocks += _baseline(report.baseline)
+    blocks += _folded_all("Slices", "gate", [_family(one) for one in slices.families(report.verdicts)])
     blocks += _mutation(report.mutation)
     blocks += _folded_all("Data", "audit", [_audit(one) for one in report.audits])
     blocks += _folded_all("Evaluations", "evaluation", [_evaluation(one) for one in report.evaluations])
@@ -219,6 +221,29 @@ def _audit(row: Mapping[str, Any]) -> tuple[str, list[str]]:
     if any(one["rows"] for one in row["findings"]):
         blocks.append(audits.ROWS)
     return audits.title(row), blocks
+
+
+def _baseline(found: Mapping[str, Any] | None) -> list[str]:
+    """Which bars differ from the baseline's, what is missing, what was recorded."""
+    if found is None:
+        return []
+    why = baseline.fails(found)
+    blocks = ["### Baseline", text(baseline.summary(found)) + (f" ❌ **{text(why)}**" if why else "")]
+    said = baseline.first(baseline.lines(found), _MOST_EXPLAINED)
+    if said:
+        blocks.append("\n".join(f"- {'⚠️ ' if attention else ''}{text(line)}" for line, attention in said))
+    return [*blocks, *filter(None, [baseline.quiet(found)])]
+
+
+def _family(family: slices.Family) -> tuple[str, list[str]]:
+    rows = [
+        [f"**{text(one.name)}**" if one.weak else text(one.name), *map(text, one.cells[1:])]
+        for one in family.slices[:_MOST_EXPLAINED]
+    ]
+    blocks = [_test(family.test), _table(slices.HEAD, rows, slices.ALIGN)]
+    if len(family.slices) > _MOST_EXPLAINED:
+        blocks.append(f"And {plural(len(family.slices) - _MOST_EXPLAINED, 'more slice')}: see report.html.")
+    return family.gate, blocks
 
 
 def _mutation(found: Mapping[str, Any] | None) -> list[str]:

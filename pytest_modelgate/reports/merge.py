@@ -7,15 +7,17 @@ from collections import Counter
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from pytest_modelgate.reports.baseline import fails
 from pytest_modelgate.reports.headline import headline
 from pytest_modelgate.reports.mutants import gather
 from pytest_modelgate.reports.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Entry = Mapping[str, Any]
     Row = dict[str, Any]
+    Against = Callable[[Sequence[Row], Sequence[Row]], Mapping[str, Any] | None]
 
 NOT_FINISHED = "not finished"
 _DID_NOT_FAIL = ("passed", "skipped", "xfailed", "xpassed")
@@ -31,6 +33,7 @@ def build_report(
     provenance: Mapping[str, Any],
     mutated: bool = False,
     minimum: float | None = None,
+    against: Against | None = None,
 ) -> Report:
     """The report of a run.
 
@@ -44,6 +47,7 @@ def build_report(
         provenance: where and with what the run was made; plain types.
         mutated: whether the gates were settled on faulted twins too.
         minimum: the share of faults that the gates must notice, or None.
+        against: what compares the verdicts and evaluations with a baseline, or records them as one; or None.
     """
     ordered = _in_order(entries, order)
     twins = {(entry["worker"], entry["data"]["of"]): entry["data"] for entry in ordered if entry["kind"] == "mutation"}
@@ -57,21 +61,31 @@ def build_report(
     referred = {verdict["evidence"] for verdict in verdicts}
     failed = failed or any(outcome in ("failed", "error") for outcome in outcomes.values())
     failed = failed or (mutation is not None and mutation["enough"] is False)
-    answer = "incomplete" if why_incomplete is not None else "failed" if failed else "passed"
+    evaluations = _evidence("evaluation", ordered, users, referred)
+    answer = _answer(why_incomplete, failed)
     rows = tuple(_with_outcome(verdict, outcomes, answer) for verdict in verdicts)
+    baseline = None if against is None else against(rows, evaluations)
+    if baseline is not None and baseline["fails"] and not failed:
+        answer = _answer(why_incomplete, failed=True)
+        rows = tuple(_with_outcome(verdict, outcomes, answer) for verdict in verdicts)
     tests = _counts(order, outcomes)
     return Report(
         answer=answer,
-        headline=headline(answer, tests, rows, why_incomplete, mutation),
+        headline=headline(answer, tests, rows, why_incomplete, mutation, fails(baseline)),
         why_incomplete=why_incomplete,
         tests=tests,
         verdicts=rows,
-        evaluations=_evidence("evaluation", ordered, users, referred),
+        evaluations=evaluations,
         histories=_evidence("history", ordered, users, referred),
         audits=_evidence("audit", ordered, users, referred),
         mutation=mutation,
+        baseline=baseline,
         provenance=plain(dict(provenance)),
     )
+
+
+def _answer(why_incomplete: str | None, failed: bool) -> str:
+    return "incomplete" if why_incomplete is not None else "failed" if failed else "passed"
 
 
 def _in_order(entries: Iterable[Entry], order: Sequence[str]) -> list[Entry]:
@@ -132,7 +146,8 @@ def _with_outcome(row: Row, outcomes: Mapping[str, str], answer: str) -> Row:
     test = row["test"]
     outcome = None if test is None else outcomes.get(test, NOT_FINISHED)
     did_not_fail = answer == "passed" if test is None else outcome in _DID_NOT_FAIL
-    ending = {key: row.pop(key) for key in ("count", "evidence")}
+    ending = {key: row[key] for key in ("count", "evidence")}
+    row = {key: value for key, value in row.items() if key not in ending}
     settle = _settle(row)
     return {**row, "settle": settle, "test_outcome": outcome, "expected": not row["passed"] and did_not_fail, **ending}
 

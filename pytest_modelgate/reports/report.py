@@ -28,6 +28,7 @@ class Report:
         evaluations, histories, audits: the evidence, each once, in the order in which it was first made.
         provenance: where and with what the run was made.
         mutation: which faults the gates noticed, or None where no model was mutated.
+        baseline: what differs from the baseline, or was recorded; None where there is none.
         schema: the version of this layout.
 
     A number that is not finite is the string "nan", "inf" or "-inf".
@@ -43,6 +44,7 @@ class Report:
     provenance: Mapping[str, Any]
     audits: tuple[Mapping[str, Any], ...] = ()
     mutation: Mapping[str, Any] | None = None
+    baseline: Mapping[str, Any] | None = None
     schema: int = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class Report:
             "histories": [dict(history) for history in self.histories],
             "audits": [dict(audit) for audit in self.audits],
             "mutation": None if self.mutation is None else dict(self.mutation),
+            "baseline": None if self.baseline is None else dict(self.baseline),
             "provenance": dict(self.provenance),
         }
 
@@ -88,6 +91,7 @@ class Report:
                 provenance=plain["provenance"],
                 audits=tuple(plain.get("audits", ())),
                 mutation=plain.get("mutation"),
+                baseline=plain.get("baseline"),
             )
         except KeyError as error:
             raise ModelgateError(

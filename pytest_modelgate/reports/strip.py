@@ -69,8 +69,8 @@ def strip(verdict: Mapping[str, Any]) -> Strip:
 
 
 def is_difference(verdict: Mapping[str, Any]) -> bool:
-    """Whether the numbers of the verdict are differences: from a baseline, or between training and test data."""
-    return str(verdict["gate"]).startswith(("no_regression(", "generalization_gap("))
+    """Whether its numbers are differences: from a baseline, between training and test data, or between slices."""
+    return str(verdict["gate"]).startswith(("no_regression(", "generalization_gap(", "gap("))
 
 
 def seeds(verdict: Mapping[str, Any]) -> list[Number]:

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pytest_modelgate.reports import mutation
+from pytest_modelgate.reports import baseline, mutation, slices
 from pytest_modelgate.reports.facts import confidence
 from pytest_modelgate.reports.numbers import MISSING, count, percent, plural
 from pytest_modelgate.reports.strip import figure, strip
@@ -64,6 +64,12 @@ def summary_lines(report: Report, *, width: int, unicode: bool) -> list[tuple[st
     lines: list[tuple[str, Style]] = [(part, style) for part in _wrapped(_printable(report.headline, unicode), width)]
     if report.verdicts:
         lines += _gates(report, marks, width, unicode)
+    for more in (_slices(report), _baseline(report.baseline)):
+        if more:
+            lines += [
+                ("", ""),
+                *((line, style) for said, style in more for line in _indented(_printable(said, unicode), width)),
+            ]
     if report.mutation is not None:
         lines += [("", ""), *_mutation(report.mutation, marks, width, unicode)]
     return lines
@@ -99,6 +105,31 @@ def _gates(report: Report, marks: _Marks, width: int, unicode: bool) -> list[tup
             lines.append((_keep_end(place, width, marks), ""))
         lines.append((line(test, gate, value, _strip_text(verdict, strips, marks), outcome), _style(verdict)))
     return [*lines, ("", ""), *((line, _PLAIN) for line in _legend(report, marks, width))]
+
+
+def _slices(report: Report) -> list[tuple[str, Style]]:
+    """The weakest slices of each gate that was settled slice by slice."""
+    said: list[tuple[str, Style]] = []
+    for family in slices.families(report.verdicts):
+        said.append((f"slices of {family.gate}, the weakest first:", _PLAIN))
+        for one in family.slices[:_MOST_NAMED]:
+            bounds = "" if one.allow == MISSING else f" ({one.allow})"
+            text = f"{_GAP}{one.name}: {one.estimate}{bounds}, support {one.support}, {one.outcome}"
+            said.append((text, "red" if one.weak else _PLAIN))
+        if len(family.slices) > _MOST_NAMED:
+            said.append((f"{_GAP}and {count(len(family.slices) - _MOST_NAMED)} more", _PLAIN))
+    return said
+
+
+def _baseline(found: Mapping[str, Any] | None) -> list[tuple[str, Style]]:
+    """Which baseline, and what differs from it."""
+    if found is None:
+        return []
+    said: list[tuple[str, Style]] = [(f"baseline: {baseline.summary(found)}", _PLAIN)]
+    for line, attention in baseline.first(baseline.lines(found), _MOST_FAULTS):
+        said.append((f"{_GAP}{line}", "yellow" if attention else _PLAIN))
+    said += [(f"{_GAP}{line}", _PLAIN) for line in [baseline.quiet(found)] if line]
+    return [*said, *((f"{_GAP}{line}", "red") for line in found["fails"])]
 
 
 def _mutation(found: Mapping[str, Any], marks: _Marks, width: int, unicode: bool) -> list[tuple[str, Style]]:

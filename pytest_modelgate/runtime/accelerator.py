@@ -36,17 +36,23 @@ class DeviceSink:
 
     def add(self, outputs: torch.Tensor, targets: torch.Tensor, place: torch.device) -> None:
         """One batch; `targets` are checked where they come from, before they go to the device."""
+        given, whole = outputs, targets
+        outputs, targets = self._collector.flatten(outputs, targets)
         columns = self._collector.check_shapes(tuple(outputs.shape), tuple(targets.shape))
-        many = columns > 2 and self._collector.outputs == "logits" and self._collector.keep != "scores"
-        if columns > 1 and targets.device.type == "cpu":
+        several = self._collector.task == "multilabel"
+        many = columns > 2 and self._collector.outputs == "logits" and self._collector.keep != "scores" and not several
+        if columns > 1 and targets.device.type == "cpu" and not several:
             # A class out of range would end a CUDA process; loaders put the targets on the host, where it is seen.
             check_range(whole_numbers(to_numpy(targets).reshape(len(targets)), "target"), columns, "target")
         on_device = targets.to(place, non_blocking=True)
         if self._loss is not None:
             if not self._batches:
-                self._loss.refuse_sum(outputs, on_device)
-            cast = self._loss.cast(outputs, on_device)
-            self._losses.append((*self._loss.measure(outputs, cast), len(targets)))
+                self._loss.refuse_sum(given, whole.to(place, non_blocking=True))
+            if outputs is given or self._loss.kind is not None:
+                cast = self._loss.cast(outputs, on_device)
+                self._losses.append((*self._loss.measure(outputs, cast), len(targets)))
+            else:
+                self._loss.add_mean_of(self._collector, given, whole.to(place), len(targets))
         if many and len(targets):
             flat = on_device.reshape(len(targets)).long()
             self._batches.append((*decide_many(outputs, flat.clamp(0, columns - 1)), flat))
@@ -70,7 +76,7 @@ class DeviceSink:
         like = bool(self._like_probabilities) and bool(torch.stack(self._like_probabilities).all())
         for batch in self._batches:
             if len(batch) == 2:
-                self._collector.add(to_numpy(batch[0]), to_numpy(batch[1]))
+                self._collector.add_rows(to_numpy(batch[0]), to_numpy(batch[1]))
             else:
                 preds, ranks, flat = (to_numpy(part) for part in batch)
                 self._collector.add_decided(preds, ranks, flat, like_probabilities=like)

@@ -36,8 +36,8 @@ def load_model(
 
     Args:
         path: a state dict (`torch.save(model.state_dict(), path)`), also inside a checkpoint under "state_dict",
-            "model_state_dict" or "model"; a `.safetensors` file; with `trust=True` also a TorchScript archive, a
-            `torch.export` archive (`.pt2`), or a whole module.
+            "model_state_dict" or "model"; a `.safetensors` file; an `.onnx` file, which onnxruntime runs on the CPU;
+            with `trust=True` also a TorchScript archive, a `torch.export` archive (`.pt2`), or a whole module.
         factory: makes the model that the weights are loaded into; required for state dicts and safetensors.
         trust: the file may run code when it is loaded. State dicts and safetensors never do.
         device: as for `--modelgate-device`.
@@ -51,6 +51,12 @@ def load_model(
         found = "is a folder" if file.is_dir() else "does not exist"
         raise CheckpointError(f"{file} {found}; give the path of a model file")
     kind = _kind(file)
+    if kind == "onnx":
+        if factory is not None:
+            raise CheckpointError(f"{file} holds the whole model: give no factory=")
+        from pytest_modelgate.runtime.adapters.onnx_model import OnnxModel
+
+        return OnnxModel(file)
     if kind in ("torchscript", "export"):
         return _load_archive(file, kind, trust, place)
     weights = _safetensors(file, place) if kind == "safetensors" else _state_dict(file, trust, place)
@@ -69,6 +75,8 @@ def _kind(file: Path) -> str:
     """What the file is, by its name and, for zip archives, by the names inside; nothing of it is run."""
     if file.suffix == ".safetensors":
         return "safetensors"
+    if file.suffix == ".onnx":
+        return "onnx"
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()

@@ -36,6 +36,7 @@ _KNOWN = {
     "HuberLoss": ("huber_loss", "values"),
     "PoissonNLLLoss": ("poisson_nll_loss", "values"),
     "MultiMarginLoss": ("multi_margin_loss", "logits"),
+    "MultiLabelSoftMarginLoss": ("multilabel_soft_margin_loss", "logits"),
 }
 _OUTPUTS = dict(_KNOWN.values())
 _CLASS_INDEX = ("cross_entropy", "nll_loss", "multi_margin_loss")
@@ -47,6 +48,7 @@ _ELEMENTWISE = (
     "smooth_l1_loss",
     "huber_loss",
     "poisson_nll_loss",
+    "multilabel_soft_margin_loss",
 )
 _DIVIDES_BY_WEIGHT = ("cross_entropy", "nll_loss")
 
@@ -63,6 +65,7 @@ class Loss:
         reduction: the loss's own: "mean", "sum", "none" or "batchmean".
         weight: class weights, or None; the mean of cross-entropy divides by their sum.
         ignored: a class that the loss leaves out of its mean, or None.
+        left_out: the target that the loss leaves out, a class or a number that is none, such as -100; or None.
     """
 
     function: Callable[[Any, Any], Any]
@@ -72,6 +75,12 @@ class Loss:
     reduction: str
     weight: torch.Tensor | None
     ignored: int | None
+    left_out: int | None = None
+
+    @property
+    def classes_first(self) -> bool:
+        """Whether the classes are dimension 1 of the outputs that the loss takes."""
+        return self.kind in _CLASS_INDEX
 
     @property
     def outputs(self) -> str | None:
@@ -152,6 +161,17 @@ class Loss:
             collector.add_mean_loss(self.of_batch(float(losses), len(targets)))
         else:
             collector.add_loss(to_numpy(losses), None if weights is None else to_numpy(weights))
+
+    def add_mean_of(self, collector: Collector, outputs: torch.Tensor, targets: torch.Tensor, decisions: int) -> None:
+        """Measure one batch of tokens or pixels, as it came, by a loss of the user's: only a mean is known.
+
+        A loss of one number counts by the batch's decisions, one of a number a sample by samples.
+        """
+        losses, _ = self.measure(outputs, targets)
+        of_samples = losses.ndim > 0
+        collector.add_mean_loss(
+            MeanLoss.of(self.name, to_numpy(losses)) if of_samples else self.of_batch(float(losses), decisions)
+        )
 
     def total(self, measured: Iterable[tuple[torch.Tensor, torch.Tensor | None, int]]) -> MeanLoss:
         """The mean over batches that were measured on any device: losses, weights and length of each."""
@@ -260,6 +280,7 @@ def read_loss(loss: Any) -> Loss:
         reduction=reduction,
         weight=settings.get("weight"),
         ignored=ignored if ignored is not None and ignored >= 0 else None,
+        left_out=ignored if kind in _DIVIDES_BY_WEIGHT else None,
     )
 
 

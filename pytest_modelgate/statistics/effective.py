@@ -12,6 +12,7 @@ import numpy as np
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.statistics.interval import Interval, check_level, normal_quantile, student_quantile
 from pytest_modelgate.statistics.proportions import MOST_TRIALS
+from pytest_modelgate.statistics.sums import rounded_sum, rounded_sums
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,8 +35,14 @@ def kish_size(weights: ArrayLike) -> float:
     (4.0, 2.0)
     """
     found = _checked_weights(weights)
-    found = found / found.max()
-    return _total(found) ** 2 / _total(found**2)
+    greatest = found.max()
+
+    def terms(rows: slice) -> tuple[Floats, ...]:
+        part = found[rows] / greatest
+        return part, part**2
+
+    total, squares = rounded_sums(len(found), terms)
+    return total**2 / squares
 
 
 def weighted_size(influence: ArrayLike, weights: ArrayLike) -> float:
@@ -60,13 +67,20 @@ def weighted_size(influence: ArrayLike, weights: ArrayLike) -> float:
     values, weight = _checked_numbers(influence, "influence"), _checked_weights(weights)
     if len(values) != len(weight):
         raise EvidenceError(f"{len(values)} samples need as many weights: {len(weight)}")
-    counted = weight > 0
-    values, weight = values[counted], weight[counted]
-    most = kish_size(weight)
-    share, deviation = _shares_and_deviations(values, weight)
-    if float(np.abs(deviation).max()) <= NO_INFLUENCE:
+    if not weight.all():
+        values, weight = values[weight > 0], weight[weight > 0]
+    most, greatest = kish_size(weight), weight.max()
+    (total,) = rounded_sums(len(weight), lambda rows: (weight[rows] / greatest,))
+    (mean,) = rounded_sums(len(weight), lambda rows: (weight[rows] / greatest / total * values[rows],))
+    if max(float(values.max()) - mean, mean - float(values.min())) <= NO_INFLUENCE:
         return most
-    return min(most, _total(share * deviation**2) / _total((share * deviation) ** 2))
+
+    def terms(rows: slice) -> tuple[Floats, ...]:
+        share, deviation = weight[rows] / greatest / total, values[rows] - mean
+        return share * deviation**2, (share * deviation) ** 2
+
+    variance, of_mean = rounded_sums(len(weight), terms)
+    return min(most, variance / of_mean)
 
 
 def effective_trials(
@@ -253,7 +267,7 @@ def _by_group(values: Floats, codes: NDArray[np.intp]) -> Floats:
 
 def _total(values: Floats) -> float:
     """The exact sum, rounded once: the order of the values does not matter."""
-    return math.fsum(values.tolist())
+    return rounded_sum(values)
 
 
 def _codes(groups: ArrayLike) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import json
 from pathlib import Path
 
@@ -36,6 +37,10 @@ DEFAULTS = {
     "cache": "auto",
     "cache_dir": ".modelgate-cache",
     "cache_limit": "2GB",
+    "baseline": "modelgate-baseline.json",
+    "update_baseline": False,
+    "strict_baseline": False,
+    "fail_on_lowered_bar": False,
     "mutate": False,
     "mutate_min": None,
 }
@@ -49,7 +54,9 @@ SETTINGS = [
     ("cache", "off", "off", "auto", "auto"),
     ("cache-dir", "one", "one", "other", "other"),
     ("cache-limit", "1GB", "1GB", "300MB", "300MB"),
+    ("baseline", "one.json", "one.json", "other.json", "other.json"),
 ]
+FLAGS = ("report", "strict-baseline", "fail-on-lowered-bar")
 
 
 def test_a_minimum_of_faults_asks_for_them(pytester: pytest.Pytester) -> None:
@@ -79,10 +86,20 @@ def test_command_line_over_ini_over_default(
     assert dataclasses.asdict(both) == DEFAULTS | {key: read}
 
 
+@pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("ini", ["true", "1", "yes"])
-def test_a_report_by_the_ini_file(pytester: pytest.Pytester, ini: str) -> None:
-    pytester.makeini(f"[pytest]\nmodelgate_report = {ini}\n")
-    assert options(pytester).report is True
+def test_a_flag_by_the_ini_file(pytester: pytest.Pytester, flag: str, ini: str) -> None:
+    key = flag.replace("-", "_")
+    pytester.makeini(f"[pytest]\nmodelgate_{key} = {ini}\n")
+    assert dataclasses.asdict(options(pytester)) == DEFAULTS | {key: True}
+
+
+@pytest.mark.parametrize("flag", [*FLAGS, "update-baseline"])
+def test_a_flag_on_the_command_line(pytester: pytest.Pytester, flag: str) -> None:
+    found = options(pytester, f"--modelgate-{flag}")
+    assert dataclasses.asdict(found) == DEFAULTS | {flag.replace("-", "_"): True}
+    assert found.reports
+    assert not options(pytester).reports
 
 
 @pytest.mark.parametrize("body", ["modelgate_confidence = 0.9\nmodelgate_seed = 3\nmodelgate_report = true"])
@@ -94,11 +111,12 @@ def test_a_pyproject_file(pytester: pytest.Pytester, body: str) -> None:
 
 def test_every_setting_has_its_ini_twin_and_its_help(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest("--help").stdout.str()
-    for name in ("report", "mutate-min", *(setting[0] for setting in SETTINGS)):
+    for name in (*FLAGS, "mutate-min", *(setting[0] for setting in SETTINGS)):
         assert f"--modelgate-{name}" in text
         assert f"modelgate_{name.replace('-', '_')}" in text
-    assert "--modelgate-mutate " in text  # an act of one run: no ini setting
-    assert "modelgate_mutate " not in text
+    for act in ("mutate", "update-baseline"):  # of one run: no ini setting
+        assert re.search(rf"--modelgate-{act}\s", text)
+        assert not re.search(rf"modelgate_{act.replace('-', '_')}\s", text)
     assert set(DEFAULTS) == {field.name for field in dataclasses.fields(Options)}
 
 

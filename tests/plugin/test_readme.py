@@ -14,6 +14,7 @@ import pytest
 
 # A run inside this process takes out of `sys.modules` what it brought in, and these cannot be imported twice.
 import sklearn.datasets
+import sklearn.ensemble
 import sklearn.model_selection  # noqa: F401
 import torch
 
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-FENCE = re.compile(r"(?:<!-- (?P<note>.*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"(?:<!-- (?P<note>[^\n]*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 HISTORY_GATES = ("converged", "loss_decreases", "metric_improves", "no_overfitting", "training_stable")
@@ -68,9 +69,10 @@ def test_modules_run_and_print_what_is_shown(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, block: Block
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    name = block.note.removeprefix("runs as ").removesuffix(".py") if "runs as" in block.note else "test_block"
+    name, _, options = block.note.removeprefix("runs as ").partition(" with ")
+    name = name.removesuffix(".py") if "runs as" in block.note else "test_block"
     pytester.makepyfile(**{name: block.code})
-    result = pytester.runpytest("-p", "no:cacheprovider", "-W", "error", "--modelgate-report")
+    result = pytester.runpytest("-p", "no:cacheprovider", "-W", "error", "--modelgate-report", *options.split())
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"failed" if block.note == "fails" else "passed"}, result.stdout.str()
     printed = iter(result.outlines)
@@ -114,7 +116,7 @@ def test_options_and_ini_settings_are_those_that_exist(pytester: pytest.Pytester
     settings = set(re.findall(r"^  (modelgate_[a-z_]+) \(", help_text, re.MULTILINE))
     rows = re.findall(r"^\| `(--[\w-]+)(?:=\w+)?` \| `(\w+)` \|", README, re.MULTILINE)
     acts = set(re.findall(r"^\| `(--[\w-]+)` \| none \|", README, re.MULTILINE))
-    assert acts == {"--modelgate-mutate"}
+    assert acts == {"--modelgate-mutate", "--modelgate-update-baseline"}
     assert len(options) == len(settings) + len(acts) > 5
     assert {option for option, _ in rows} | acts == options
     assert {setting for _, setting in rows} == settings

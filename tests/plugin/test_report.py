@@ -50,7 +50,7 @@ def test_a_run_that_passes(pytester: pytest.Pytester) -> None:
     report = read()
     assert set(report) == {
         "schema", "answer", "headline", "why_incomplete", "tests", "verdicts", "evaluations", "histories", "audits",
-        "mutation", "provenance",
+        "mutation", "baseline", "provenance",
     }  # fmt: skip
     assert (report["schema"], report["answer"], report["why_incomplete"]) == (1, "passed", None)
     assert report["tests"] | {"xfailed": 0, "xpassed": 0} == {

@@ -146,8 +146,10 @@ def test_every_fixture_is_of_the_session_and_documented(pytester: pytest.Pyteste
     starts = [number for number, line in enumerate(lines) if "pytest_modelgate/" in line]
     assert sorted(lines[number].split(" -- ")[0] for number in starts) == [
         f"{name} [session scope]"
-        for name in ("evaluate_model", "load_model", "modelgate_device", "train_model", "train_models")
-    ]
+        for name in (
+            "evaluate_model", "load_model", "modelgate_baseline", "modelgate_device", "train_model", "train_models"
+        )
+    ]  # fmt: skip
     assert all(lines[number + 1].strip() for number in starts)
 
 

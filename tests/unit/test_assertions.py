@@ -208,7 +208,7 @@ OF_HISTORIES = (
 
 def test_every_helper_is_an_assertion_of_one_signature() -> None:
     names = [name for name in mg.__all__ if name.startswith("assert_")]
-    assert len(names) == 37
+    assert len(names) == 38
     for name in names:
         helper = getattr(mg, name)
         assert callable(helper)
@@ -280,6 +280,12 @@ def cheating(features: Any, target: Any) -> mg.Evaluation:
 
 TABLE = np.random.default_rng(3).normal(size=(60, 2))
 HALVES = np.arange(60) % 2
+REGIONS = mg.Evaluation.from_predictions(
+    target=np.tile([0, 1], 200),
+    preds=np.tile([0, 1], 200) ^ (np.arange(400) > 300),
+    outputs="labels",
+    slices={"region": np.repeat(["north", "south"], 200)},
+)
 RED = [
     lambda: mg.assert_metric(RARE, "recall", at_least=0.9),
     lambda: mg.assert_recall_at_least(RARE, 0.9),
@@ -288,6 +294,9 @@ RED = [
     lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy"),
     lambda: mg.assert_over_seeds([RARE] * 3, mg.Gate("recall", at_least=0.9)),
     lambda: mg.assert_generalization_gap_at_most(EVALUATION, RARE_SCORES, "recall", 0.1),
+    lambda: mg.assert_recall_at_least(REGIONS, 0.7, slice="south"),
+    lambda: mg.assert_recall_at_least(REGIONS, 0.7, by_slice="region"),
+    lambda: mg.assert_gap_at_most(REGIONS, "recall", by="region", at_most=0.1),
     lambda: mg.assert_loss_decreases(STUCK),
     lambda: mg.assert_no_overfitting(MEMORISED),
     lambda: mg.assert_metric_improves(STUCK, "val_loss"),
@@ -307,6 +316,9 @@ WRONG = [
     lambda: mg.assert_no_regression(CANDIDATE, BASELINE, "accuracy", 5),
     lambda: mg.assert_over_seeds([RARE] * 2, mg.Gate("recall", at_least=0.9)),
     lambda: mg.assert_generalization_gap_at_most(EVALUATION, EVALUATION, "recall", 0.1),
+    lambda: mg.assert_recall_at_least(REGIONS, 0.7, slice="sauth"),
+    lambda: mg.assert_recall_at_least(REGIONS, 0.7, by_slice="regoin"),
+    lambda: mg.assert_gap_at_most(REGIONS, "recall", by="regoin", at_most=0.1),
     lambda: mg.assert_loss_decreases(mg.History()),
     lambda: mg.assert_no_overfitting(None),
     lambda: mg.assert_metric_improves(STUCK, "val_los"),
@@ -319,8 +331,18 @@ WRONG = [
     lambda: mg.check_model(blind(), torch_batch(), "cross_entropi"),
 ]
 KINDS = [
-    *("assert_metric", "helper", "majority", "every class", "no regression", "over seeds", "gap", "loss decreases"),
-    *("no overfitting", "metric improves", "reproducible", "leakage", "label leakage", "distribution", "shuffled"),
+    *("assert_metric", "helper", "majority", "every class", "no regression", "over seeds", "gap", "slice", "by slice"),
+    *(
+        "gap of slices",
+        "loss decreases",
+        "no overfitting",
+        "metric improves",
+        "reproducible",
+        "leakage",
+        "label leakage",
+        "distribution",
+        "shuffled",
+    ),
     *("parameters", "check_model"),
 ]
 

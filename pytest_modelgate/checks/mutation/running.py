@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.evidence.collecting import Collector
     from pytest_modelgate.runtime.losses import Loss
 
-_SAME_SAMPLES = ("ids", "groups", "weights", "target", "actual", "loss_weights")
+_SAME_SAMPLES = ("ids", "groups", "weights", "target", "actual", "loss_weights", "slices")
 _MOVED = 0.01
 
 

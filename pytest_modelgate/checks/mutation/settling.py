@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.gates.verdict import Verdict
     from pytest_modelgate.recording import Evidence
 
-_DIFFERENCES = ("no_regression(", "generalization_gap(")
+_DIFFERENCES = ("no_regression(", "generalization_gap(", "gap(")
 _NO_PREDICTIONS = "it does not judge what a model predicts"
 
 

@@ -33,6 +33,7 @@ from pytest_modelgate.checks.mutation.running import Running, said
 from pytest_modelgate.checks.mutation.weights import weight_faults
 from pytest_modelgate.evidence.origin import Origin
 from pytest_modelgate.evidence.outputs import decide
+from pytest_modelgate.runtime.adapters.foreign import name_of
 from pytest_modelgate.runtime.data import call
 from pytest_modelgate.runtime.seeds import seeded
 
@@ -107,7 +108,7 @@ class TwinPass:
     """The twins of one pass. Whatever goes wrong is told as the reason for having no twins: no test breaks of it."""
 
     def __init__(self, module: torch.nn.Module, collector: Collector, loss: Loss | None, place: torch.device) -> None:
-        self._model = type(module).__name__
+        self._model = name_of(module)
         self._new = functools.partial(_new_running, collector=collector, loss=_own(loss), place=place)
         self._effects: set[str] = set()
         self._collector = collector
@@ -239,7 +240,7 @@ class TwinPass:
     def _answer_twins(self, outputs: torch.Tensor) -> Iterator[Running]:
         """The twins that act on the sound model's scores, batch by batch."""
         what = self._collector.outputs
-        if what not in ("logits", "probabilities"):
+        if what not in ("logits", "probabilities") or self._collector.several:
             return
         columns = outputs.shape[1] if outputs.ndim > 1 else 1
         for fault, one, other in answer_faults(self._collector.labels or range(max(columns, 2))):
@@ -254,6 +255,8 @@ class TwinPass:
             row = mean_answer([targets for targets, _ in self._kept], self._kept[-1][1][:1])
             if row is not None:
                 yield self._constant(Fault(faults.MEAN), row)
+            return
+        if self._collector.several:
             return
         names: Sequence[Any] = found.labels if self._collector.named_by_integers else range(len(found.labels))
         counts = found.confusion_matrix.counts.sum(axis=1).tolist()

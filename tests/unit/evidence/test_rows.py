@@ -136,3 +136,111 @@ class TestValues:
             evidence.bounds("mae", max_error=5.0)
         with pytest.raises(EvidenceError, match="greatest possible value"):
             Gate("mae", at_most=50, parameters={"max_error": 5.0}).check(evidence)
+
+
+class TestSlices:
+    def test_classes_are_kept_with_counts_alone(self):
+        rows = Rows(keep="counts", ids=None, slices={"c": ["a", "b", "a"]}, groups=None, weights=None)
+        rows.keep(losses=np.ones(3))
+        rows.decided(np.array([0, 300, 2]), np.array([0, 1, 2]), np.array([0, 4, 0]))
+        found = rows.finish(3)
+        assert {name: column.dtype.name for name, column in found.columns()} == {"target": "uint16", "preds": "uint8"}
+        assert found.slices[0].values == ("a", "b")
+
+    def test_functions_are_asked_batch_by_batch(self):
+        rows = Rows(
+            keep="auto", ids=None, slices={"big": lambda x: x > 1, "size": lambda x: x}, groups=None, weights=None
+        )
+        assert rows.needs_batches
+        for batch in (np.array([0, 5]), np.array([2])):
+            rows.cut(batch, samples=len(batch))
+        found = rows.finish(3)
+        assert [column.name for column in found.slices] == ["big", "size"]
+        assert found.slices[0].codes.tolist() == [1, 0, 0]
+        assert found.slices[1].values == (0, 2, 5)
+        with pytest.raises(EvidenceError, match="3 slices 'big' for 4 samples"):
+            rows.finish(4)
+
+    def test_a_row_of_a_later_batch_is_named_by_its_place_in_the_data(self):
+        rows = Rows(keep="auto", ids=None, slices={"c": lambda x: x}, groups=None, weights=None)
+        rows.cut(["a", "b"], samples=2)
+        with pytest.raises(EvidenceError, match="slices 'c': row 3 is None"):
+            rows.cut(["a", None], samples=2)
+
+    def test_a_twin_shares_columns_and_is_asked_nothing(self):
+        given = {"c": ["a", "b"], "d": lambda x: x}
+        rows = Rows(keep="auto", ids=None, slices=given, groups=None, weights=None)
+        twin = rows.twin()
+        assert not twin.needs_batches
+        twin.decided(np.array([0, 1]), np.array([1, 1]))
+        found = twin.finish(2)
+        assert [column.name for column in found.slices] == ["c"]
+        assert found.preds.tolist() == [1, 1]
+
+
+class TestSeveralDecisionsASample:
+    UNIT = np.array([0, 0, 1, 3, 3, 3])
+
+    def rows(self, **given):
+        rows = Rows(**{"keep": "auto", "ids": None, "groups": None, "weights": None, **given})
+        rows.keep(unit=self.UNIT[:2], losses=np.arange(2.0))
+        rows.keep(unit=self.UNIT[2:], losses=np.arange(4.0))
+        rows.decided(np.array([0, 1, 1, 0, 1, 0]), np.array([0, 1, 1, 0, 1, 1]))
+        return rows.finish(6, 4)
+
+    def test_columns_follow_their_sample(self):
+        found = self.rows(
+            ids=list("wxyz"), groups=[7, 7, 8, 9], weights=[1.0, 2.0, 3.0, 4.0], slices={"c": ["a", "b", "gone", "b"]}
+        )
+        assert found.weights.tolist() == [1, 1, 2, 4, 4, 4]
+        assert found.group_codes.tolist() == self.codes([0, 0, 0, 1, 1, 1], found.group_codes)
+        assert found.slices[0].values == ("a", "b")
+        assert found.slices[0].codes.tolist() == [0, 0, 1, 1, 1, 1]
+        assert found.losses.tolist() == [0, 1, 0, 1, 2, 3]
+        assert "unit" not in dict(found.columns())
+
+    @staticmethod
+    def codes(wanted, found):
+        """The wanted groups, numbered as those that were found."""
+        return [found[wanted.index(group)] for group in wanted]
+
+    def test_ids_name_each_decision(self):
+        found, other = self.rows(ids=list("wxyz")), self.rows(ids=list("vwyx"))
+        assert len(set(found.ids.tolist())) == 6
+        assert found.ids.tolist() == self.rows(ids=list("wxyz")).ids.tolist()
+        same = set(found.ids.tolist()) & set(other.ids.tolist())
+        assert same == {found.ids[0], found.ids[2]}  # "w" and "x" have several decisions in one of the two sets alone
+
+    def test_decisions_of_a_sample_are_a_group(self):
+        for given in ({}, {"ids": list("wxyz")}, {"weights": np.ones(4)}):
+            found = self.rows(**given)
+            codes = found.group_codes.tolist()
+            assert codes == self.codes([0, 0, 1, 3, 3, 3], codes)
+            assert found.num_groups == 3
+            assert found.preds.tolist() == [0, 1, 1, 0, 1, 1]
+
+    def test_groups_of_two_sets_stay_apart(self):
+        other = Rows(keep="auto", ids=None, groups=None, weights=None)
+        other.keep(unit=self.UNIT, losses=np.ones(6))
+        other.decided(np.array([1, 1, 1, 0, 1, 0]), np.zeros(6, int))
+        assert (self.rows() + other.finish(6, 4)).num_groups == 6
+
+    def test_two_models_have_the_same_groups(self):
+        other = Rows(keep="auto", ids=None, groups=None, weights=None)
+        other.keep(unit=self.UNIT, losses=np.ones(6))
+        other.decided(np.array([0, 1, 1, 0, 1, 0], dtype=np.uint8), np.zeros(6, int))
+        assert other.finish(6, 4).groups.tolist() == self.rows().groups.tolist()
+
+    def test_told_only_after_classes_were_let_go(self):
+        rows = Rows(keep="auto", ids=None, groups=None, weights=None)
+        rows.decided(np.zeros(2, int), np.zeros(2, int))
+        rows.keep(unit=np.array([0, 1, 2]))
+        rows.decided(np.zeros(1, int), np.zeros(1, int))
+        assert rows.finish(3, 4).target is None
+
+    @pytest.mark.parametrize(
+        "given", [{"ids": list("wxy")}, {"weights": np.ones(6)}, {"slices": {"c": list("abcdef")}}]
+    )
+    def test_one_for_each_sample_not_for_each_decision(self, given):
+        with pytest.raises(EvidenceError, match="for 4 samples: give one for each sample"):
+            self.rows(**given)

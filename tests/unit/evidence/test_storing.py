@@ -17,10 +17,12 @@ TARGET = RNG.integers(0, 2, N)
 P = RNG.random(N)
 DESIGN = {"ids": [f"s{i}" for i in range(N)], "groups": np.arange(N) // 3, "weights": RNG.random(N)}
 
+SLICES = {"region": RNG.choice(["north", "süd"], N), "hour": np.arange(N) % 7 - 3, "late": np.arange(N) % 7 > 4}
+
 
 def evaluations():
     yield Evaluation.from_confusion_matrix(ConfusionMatrix([[3, 1], [0, 4]], labels=("a", "ö")))
-    for design in ({}, DESIGN, {"ids": DESIGN["ids"]}):
+    for design in ({}, DESIGN, {"ids": DESIGN["ids"]}, {"slices": SLICES}, {**DESIGN, "slices": SLICES}):
         yield Evaluation.from_predictions(target=TARGET, preds=P, outputs="probabilities", threshold=0.3, **design)
         yield Evaluation.from_predictions(target=TARGET, preds=TARGET, outputs="labels", **design)
         yield Evaluation.from_predictions(target=P, preds=P.astype(np.float32), outputs="values", **design)
@@ -36,6 +38,9 @@ def test_round_trip(evidence):
     assert back == evidence
     assert back.fingerprint == evidence.fingerprint
     assert back.labels == evidence.labels
+    if evidence.samples is not None and evidence.samples.slices:
+        assert dict(back.slices) == dict(evidence.slices)
+        assert [one.values for one in back.samples.slices] == [one.values for one in evidence.samples.slices]
     assert back.to_json() == evidence.to_json()
     json.loads(evidence.to_json(), parse_constant=pytest.fail)
     if evidence.samples is not None:
@@ -92,3 +97,24 @@ def test_other_texts_are_refused(text):
 def test_broken_samples_are_refused(samples):
     with pytest.raises(EvidenceError):
         from_json(json.dumps({**old()[1], "schema": 2, "samples": samples}))
+
+
+@pytest.mark.parametrize(
+    "slices",
+    [
+        [{"name": "c", "values": ["a"], "codes": {"dtype": "uint8", "shape": [3], "data": "AAEB"}}],
+        [{"name": "c", "values": ["a", "b"], "codes": {"dtype": "uint8", "shape": [2], "data": "AAE="}}],
+        [{"name": "c", "values": ["a", "b"]}],
+        [{"name": "c=d", "values": ["a", "b"], "codes": {"dtype": "uint8", "shape": [3], "data": "AAEB"}}],
+        {"c": ["a", "b", "b"]},
+    ],
+    ids=repr,
+)
+def test_slices_that_do_not_fit_are_refused(slices):
+    evidence = Evaluation.from_predictions(
+        target=[0, 1, 1], preds=[0.1, 0.8, 0.9], outputs="probabilities", slices={"c": ["a", "b", "b"]}
+    )
+    document = json.loads(evidence.to_json())
+    assert from_json(json.dumps(document)) == evidence
+    with pytest.raises(EvidenceError):
+        from_json(json.dumps({**document, "slices": slices}))

@@ -28,7 +28,8 @@ def of(kind: str, rows: Any, **columns: Any) -> Evaluation:
     named = {"labels": {"labels": ("a", "b", "c")}}.get(kind, {})
     made |= {"ids": np.arange(N)} | columns
     return Evaluation.from_predictions(
-        **{name: value if isinstance(value, str) else value[rows] for name, value in made.items()}, **named
+        **{name: value if value is None or isinstance(value, str) else value[rows] for name, value in made.items()},
+        **named,
     )
 
 
@@ -68,12 +69,21 @@ def test_at_a_threshold() -> None:
     assert subset(moved, ROWS) == of("binary", ROWS).at_threshold(0.9)
 
 
+def test_the_scores_of_two_classes_are_enough() -> None:
+    bare = of("binary", slice(None), ids=None)
+    assert bare.samples is None
+    assert subset(bare, ROWS) == of("binary", ROWS, ids=None)
+    assert subset(bare.at_threshold(0.9), ROWS) == of("binary", ROWS, ids=None).at_threshold(0.9)
+    assert subset(bare, ROWS).fingerprint is None
+    assert subset(of("binary", slice(None)), ROWS).fingerprint == of("binary", ROWS).fingerprint
+
+
+@pytest.mark.parametrize("kind", ["labels", "classes"])
+def test_nothing_of_single_samples(kind: str) -> None:
+    with pytest.raises(EvidenceError, match=r"kept nothing of single samples.*evaluate with ids= or slices="):
+        subset(of(kind, slice(None), ids=None), ROWS)
+
+
 def test_wrong_use() -> None:
-    with pytest.raises(EvidenceError, match="kept no ids"):
-        subset(_bare(), ROWS)
     with pytest.raises(EvidenceError, match="no samples"):
         subset(of("binary", slice(None)), ROWS[:0])
-
-
-def _bare() -> Evaluation:
-    return Evaluation.from_predictions(target=[0, 1], preds=[0.2, 0.7], outputs="probabilities")

@@ -18,6 +18,8 @@ TARGET3 = np.arange(N) % 3
 PREDS = np.clip(0.3 + 0.4 * TARGET + draw.normal(0, 0.3, N), 0.001, 0.999)
 PREDS3 = 0.5 * np.eye(3)[TARGET3] + 0.5 * draw.dirichlet(np.ones(3), N)
 TRUTH = draw.normal(size=N)
+TARGETS = np.stack([TARGET, TARGET3 > 0], axis=1)
+PREDS2 = np.clip(0.3 + 0.4 * TARGETS + np.random.default_rng(5).normal(0, 0.3, (N, 2)), 0.001, 0.999)
 DESIGNS: dict[str, dict[str, Any]] = {
     "alike": {},
     "groups": {"groups": np.arange(N) // 5},
@@ -29,6 +31,7 @@ def evidence(kind: str, **design: Any) -> Evaluation:
     made = {
         "binary": {"target": TARGET, "preds": PREDS, "outputs": "probabilities"},
         "three": {"target": TARGET3, "preds": PREDS3, "outputs": "probabilities", "keep": "scores"},
+        "labels": {"target": TARGETS, "preds": PREDS2, "outputs": "probabilities", "task": "multilabel"},
         "values": {"target": TRUTH, "preds": TRUTH + draw.normal(0, 0.5, N), "outputs": "values"},
     }
     return Evaluation.from_predictions(**made[kind], **design)
@@ -49,11 +52,15 @@ GAP = custom_metric(
 )
 OF_VALUES = ("mae", "rmse", "r2", "median_error")
 CASES: list[tuple[Any, str, dict[str, Any]]] = [
-    *((name, "binary", {}) for name in METRICS if name not in (*OF_VALUES, "loss", "top_k_accuracy")),
+    *((name, "binary", {}) for name in METRICS if name not in (*OF_VALUES, "loss", "top_k_accuracy", "exact_match")),
     *((name, "three", {"average": "macro"}) for name in ("recall", "precision", "f1", "roc_auc")),
     ("f1", "three", {"average": "weighted"}),
     ("top_k_accuracy", "three", {"parameters": {"k": 2}}),
     *((name, "values", {}) for name in OF_VALUES),
+    ("exact_match", "labels", {}),
+    *((name, "labels", {"label": 1}) for name in ("recall", "f1", "roc_auc", "brier", "mcc")),
+    *((name, "labels", {"average": "macro"}) for name in ("recall", "precision", "f1", "roc_auc")),
+    *((name, "labels", {"average": "micro"}) for name in ("recall", "precision", "f1", "specificity")),
     (COST, "binary", {}),
     (GAP, "binary", {}),
 ]

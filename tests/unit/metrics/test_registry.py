@@ -47,6 +47,7 @@ NAMES = [
     "rmse",
     "r2",
     "median_error",
+    "exact_match",
     "loss",
 ]
 
@@ -60,7 +61,7 @@ class TestEntries:
         assert metric.title
         assert metric.formula
         assert metric.lowest < metric.highest
-        assert metric.needs in ("counts", "ranks", "scores", "forecasts", "errors", "loss")
+        assert metric.needs in ("counts", "ranks", "scores", "forecasts", "errors", "matches", "loss")
         assert metric.bounded_by
         assert METRICS[metric.name] is metric
 
@@ -76,6 +77,7 @@ class TestEntries:
         good, bad = {
             "counts": (ConfusionMatrix(perfect), ConfusionMatrix(hopeless)),
             "ranks": (RankCounts([9, 0]), RankCounts([0, 9])),
+            "matches": (RankCounts([9, 0]), RankCounts([0, 9])),
             "scores": (Scores([0.0, 1.0], [0, 1]), Scores([1.0, 0.0], [0, 1])),
             "forecasts": (
                 Forecasts.from_scores(Scores([0.0, 1.0] * 2, [0, 1] * 2), "probabilities"),

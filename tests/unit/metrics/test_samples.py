@@ -7,6 +7,7 @@ import pytest
 
 from pytest_modelgate.exceptions import EvidenceError
 from pytest_modelgate.metrics.samples import Samples
+from pytest_modelgate.metrics.slicing import slice_column
 
 
 def columns(n=6, seed=0):
@@ -83,3 +84,31 @@ def test_group_codes_are_those_of_the_content():
     assert Samples(groups=groups).group_codes.tolist() == [2, 0, 2, 1]
     assert Samples(groups=groups[::-1].copy()).group_codes.tolist() == [1, 2, 0, 2]
     assert Samples(groups=groups).num_groups == 3
+
+
+def test_slices_go_with_their_samples():
+    region, hour = slice_column("region", ["a", "b", "a", "c", "b", "b"]), slice_column("hour", range(6))
+    whole = Samples(**columns(), slices=(region, hour))
+    assert repr(whole) == "<Samples: ids, groups, weights, actual, losses, slices of 6>"
+    assert Samples(slices=(region,)).n == 6
+    assert "slices" not in dict(whole.columns())
+    order = np.array([3, 1, 0, 5, 4, 2])
+    assert whole == whole.take(order)
+    assert whole.take(order).slices[0].codes.tolist() == region.codes[order].tolist()
+    assert whole == Samples(**columns(), slices=(hour, region))
+    assert whole == whole.take(order[:2]) + whole.take(order[2:])
+    assert whole != Samples(**columns(), slices=(region.take(order), hour))
+    assert whole != Samples(**columns())
+    assert whole != Samples(**columns(), slices=(region,))
+
+
+def test_slices_of_another_length_are_refused():
+    with pytest.raises(EvidenceError, match="weights 3, slices 'c' 2"):
+        Samples(weights=np.ones(3), slices=(slice_column("c", ["a", "b"]),))
+
+
+def test_slices_and_none_do_not_add_up():
+    one, other = Samples(**columns(), slices=(slice_column("c", range(6)),)), Samples(**columns())
+    for mine, theirs in ((one, other), (other, one)):
+        with pytest.raises(EvidenceError, match="with slices and one without"):
+            mine + theirs

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
 from pytest_modelgate import Evaluation, Gate
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.metrics import weighting
 from pytest_modelgate.metrics.confusion import ConfusionMatrix
 from pytest_modelgate.metrics.samples import Samples
-from pytest_modelgate.metrics.weighting import cells_of, relative, weighted_matrix, weighted_table
+from pytest_modelgate.metrics.weighting import relative, weighted_matrix, weighted_table
+from pytest_modelgate.statistics.sums import CHUNK
 
 N = 300
 RNG = np.random.default_rng(7)
@@ -174,4 +178,30 @@ def test_relative_weights_are_over_the_greatest():
 
 def test_cells_need_the_class_of_each_sample():
     with pytest.raises(EvidenceError, match="class of each sample was not kept"):
-        cells_of(Samples(weights=np.ones(3)), 2)
+        weighted_table(Samples(weights=np.ones(3)), 2)
+
+
+@pytest.mark.parametrize("classes", [2, 30])
+def test_tables_are_exact_in_any_order_and_chunk(classes):
+    rng = np.random.default_rng(3)
+    n = 2 * CHUNK + 5
+    target, preds = rng.integers(0, classes, n), rng.integers(0, classes, n)
+    weights = rng.exponential(size=n) * 10.0 ** rng.integers(-9, 9, n)
+    table = weighted_table(Samples(target=target, preds=preds, weights=weights), classes)
+    order = rng.permutation(n)
+    assert np.array_equal(
+        table, weighted_table(Samples(target=target, preds=preds, weights=weights).take(order), classes)
+    )
+    over = weights / weights.max()
+    for actual, predicted in ((0, 0), (1, 0), (classes - 1, classes - 1)):
+        assert table[actual, predicted] == math.fsum(over[(target == actual) & (preds == predicted)].tolist())
+
+
+def test_the_matrix_of_weights_is_made_once(monkeypatch):
+    one, made = evaluation(3), []
+    original = weighting.weighted_table
+    monkeypatch.setattr(weighting, "weighted_table", lambda *given: (made.append(1), original(*given))[1])
+    assert one.metric("accuracy") == evaluation(3).metric("accuracy")
+    del made[:]
+    assert one.metric("mcc") == one.metric("mcc")
+    assert made == []

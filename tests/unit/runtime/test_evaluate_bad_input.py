@@ -114,7 +114,7 @@ def test_an_empty_batch_among_others_is_no_error() -> None:
         # options
         ((LOGITS, CLASS), {"outputs": None}, "say outputs='logits'"),
         ((LOGITS, CLASS), {"outputs": "logit"}, "outputs='logit'.*did you mean 'logits'?"),
-        ((LOGITS, CLASS), {"task": "multilabel"}, "evaluate each label by itself"),
+        ((LOGITS, CLASS), {"task": "multilabel"}, "one shape .N, L., a column for each label"),
         ((LOGITS, CLASS), {"task": "regression"}, "do not fit"),
         ((LOGITS, CLASS), {"outputs": "values", "task": "binary", "loss": nn.MSELoss()}, "do not fit"),
         ((LOGITS, CLASS), {"keep": "all"}, "keep='all'"),
@@ -154,11 +154,11 @@ def test_absent_devices(device: str) -> None:
     ("model", "message"),
     [
         (nn.Identity, r"give an instance, Identity\(\)"),
-        (lambda x: x, "a model is a torch.nn.Module"),
+        (3, "a model is a torch.nn.Module"),
         ("model.pt", "not str"),
         (None, "not NoneType"),
     ],
-    ids=["class", "function", "path", "nothing"],
+    ids=["class", "number", "path", "nothing"],
 )
 def test_what_is_no_model(model: Any, message: str) -> None:
     with pytest.raises(EvidenceError, match=message):

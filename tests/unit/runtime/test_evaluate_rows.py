@@ -221,3 +221,65 @@ class TestLosses:
         assert "say max_loss=" in few.bounds("loss").why
         lower, upper = few.interval("loss", max_loss=20.0)
         assert 0 <= lower < few.loss < upper < 20
+
+
+class TestSlices:
+    REGION = np.array(["north", "south", "west"])[np.arange(N) % 3]
+
+    @pytest.mark.parametrize("form", ["pair", "dataset", "loader", "iterable"])
+    def test_every_form_of_data_and_any_batch_size(self, form):
+        given = {"region": self.REGION, "high": lambda x, y: x[:, 1] > 0, "class": lambda x, y: y}
+        sizes = (7, 32, 150)
+        found = [run(data(form, size), batch_size=size, slices=given) for size in sizes]
+        for name, rows in (
+            ("north", self.REGION == "north"),
+            ("high", (X[:, 1] > 0).numpy()),
+            ("class=1", (Y == 1).numpy()),
+        ):
+            alone = run((inputs()[torch.from_numpy(rows)], Y[torch.from_numpy(rows)]))
+            for one in found:
+                part = one.slices[name]
+                assert part.n == rows.sum()
+                assert part.confusion_matrix == alone.confusion_matrix
+                assert part.loss == pytest.approx(alone.loss, rel=1e-6)
+                assert part.metric("brier") == pytest.approx(alone.metric("brier"), rel=1e-6)
+                assert sum(one.slices.by("region").values()) == one
+
+    def test_torch_gives_the_same_loss_of_a_slice(self):
+        found = run((inputs(), Y), slices={"region": self.REGION}, weights=DESIGN["weights"])
+        rows = torch.from_numpy(self.REGION == "south")
+        with torch.no_grad():
+            each = nn.CrossEntropyLoss(reduction="none")(MODEL(inputs()), Y)[rows].double().numpy()
+        weights = DESIGN["weights"][rows.numpy()]
+        assert found.slices["south"].loss == pytest.approx(np.average(each, weights=weights), rel=1e-6)
+
+    def test_a_function_sees_the_inputs_as_they_came(self):
+        seen = []
+        run((inputs(), Y), batch_size=64, slices={"low": lambda x, y: seen.append((x.clone(), y)) or x[:, 0] < 0})
+        assert torch.equal(torch.cat([x for x, _ in seen]), X)
+        assert torch.equal(torch.cat([y for _, y in seen]), Y)
+
+    def test_a_function_sees_targets_that_are_names(self):
+        found = run((inputs(), Y * 2 + 3), labels=(3, 5), slices={"class": lambda x, y: y})
+        assert list(found.slices) == ["class=3", "class=5"]
+
+    def test_a_loader_that_shuffles(self):
+        loader = DataLoader(TensorDataset(inputs(), Y), batch_size=32, shuffle=True)
+        with pytest.raises(EvidenceError, match=r"slices= go with the samples in their order"):
+            run(loader, slices={"region": self.REGION})
+        found = run(loader, slices={"high": lambda x, y: x[:, 1] > 0})
+        assert found.slices["high"].n == int((X[:, 1] > 0).sum())
+
+    @pytest.mark.parametrize(
+        ("slices", "says"),
+        [
+            ({"c": lambda x, y: x}, r"must have the shape \[N\], one for each sample, not \[32, 5\]"),
+            ({"c": lambda x, y: True}, "True is a single value"),
+            ({"c": lambda x, y: y[1:]}, "gave 31 values for a batch of 32 samples"),
+            ({"c": lambda x, y: x[:, 0]}, "cut values into ranges first"),
+            ({"c": lambda x, y: None}, "None is a single value"),
+        ],
+    )
+    def test_functions_that_give_something_else(self, slices, says):
+        with pytest.raises(EvidenceError, match=f"slices 'c'.*{says}"):
+            run((inputs(), Y), batch_size=32, slices=slices)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.statistics import families as of_package
 from pytest_modelgate.statistics.families import holm
 
 laws = settings(max_examples=80, deadline=None, derandomize=True)
@@ -68,3 +69,21 @@ def test_nothing_and_one():
 def test_out_of_range(p):
     with pytest.raises(EvidenceError, match="p-value must lie between 0 and 1"):
         holm([0.1, p])
+
+
+@laws
+@given(families, st.sampled_from([0.5, 0.8, 0.95, 0.99]))
+def test_tests_by_confidence_are_holms_too(p_values, confidence):
+    """Asked only of what is refuted alone, level by level."""
+
+    def refutes(index, level):
+        assert level >= confidence
+        return p_values[index] <= 1 - level
+
+    suspects = [index for index in range(len(p_values)) if refutes(index, confidence)]
+    refuted, last = of_package.step_down(suspects, len(p_values), confidence, refutes)
+    # A hair around the level is nobody's: 1 - (1 - a) is not a.
+    near = {i for i, p in enumerate(holm(p_values)) if abs(p - (1 - confidence)) < 1e-12}
+    assert set(refuted) - near == step_down(p_values, 1 - confidence) - near or near
+    assert all(p_values[index] <= 1 - level for index, level in refuted.items())
+    assert not any(refutes(index, last) for index in suspects if index not in refuted)

@@ -111,6 +111,21 @@ def test_the_same_derivation(heard: Listener) -> None:
     assert shares["threshold shifted by +0.2"] == np.mean((scores >= 0.3) != (scores >= 0.5))
 
 
+def test_a_slice(heard: Listener) -> None:
+    how: dict[str, Any] = {"slices": {"high": lambda inputs, targets: inputs[:, 1] > 0, "half": np.arange(200) // 100}}
+    evidence = evaluated(**how).slices["high"].slices["half=1"].at_threshold(0.4)
+    mg.assert_recall_at_least(evidence, 0.7)
+    found = heard.settled()
+    model = net()
+    with torch.no_grad():
+        model[0].weight.zero_()  # type: ignore[index,union-attr]
+    rows = torch.arange(200)[100:][INPUTS[100:, 1] > 0]
+    with observing.unobserved():
+        alone = mg.evaluate(model, (INPUTS[rows], TARGETS[rows]), loss=LOSS).at_threshold(0.4)
+    assert evidence.n == len(rows)
+    assert cells(found)["weights of '0' zeroed"]["estimate"] == alone.metric("recall")
+
+
 def test_a_sum_of_two_passes(heard: Listener) -> None:
     first, second = evaluated(rows=slice(100)), evaluated(rows=slice(100, 200))
     mg.assert_accuracy_at_least(first + second, 0.7)

@@ -184,7 +184,7 @@ def last_weight(model: nn.Module) -> tuple[str, nn.Module]:
 def test_weight_faults_are_those_of_a_model_broken_by_hand(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     factory, inputs, targets, how = CASES[case]
     # A constant in [0, 1], which `evaluate` takes for a probability, is taken as a logit in a twin.
-    monkeypatch.setattr("pytest_modelgate.evidence.collecting.within_unit", lambda outputs: False)
+    monkeypatch.setattr("pytest_modelgate.evidence.class_counts.within_unit", lambda outputs: False)
     model = made(factory)
     plain = evaluate(model, (inputs, targets), batch_size=BATCH, **how)
     found, twins = mutated(model, (inputs, targets), **how)
@@ -358,10 +358,11 @@ def test_the_layers_left_out_are_counted() -> None:
     assert twins.layers_left_out == 4
 
 
-def test_ids_groups_and_weights_go_with_the_samples() -> None:
+def test_ids_groups_weights_and_slices_go_with_the_samples() -> None:
     model = made(mlp)
     groups, weights = [f"g{number % 7}" for number in range(N)], np.linspace(0.5, 2, N)
-    how: dict[str, Any] = {"loss": CE, "ids": "content", "groups": groups, "weights": weights}
+    slices = {"group": groups, "high": lambda inputs, targets: inputs[:, 0] > 0}
+    how: dict[str, Any] = {"loss": CE, "ids": "content", "groups": groups, "weights": weights, "slices": slices}
     found, twins = mutated(model, DataLoader(TensorDataset(INPUTS, MANY), batch_size=BATCH), **how)
     other = copy.deepcopy(model)
     with torch.no_grad():
@@ -369,6 +370,8 @@ def test_ids_groups_and_weights_go_with_the_samples() -> None:
     twin = by_name(twins)["weights of '4' zeroed"]
     assert_same(twin, evaluate(other, (INPUTS, MANY), batch_size=BATCH, **how))
     assert twin.evaluation.samples.ids is found.samples.ids
+    assert twin.evaluation.samples.slices is found.samples.slices
+    assert list(twin.evaluation.slices)[-2:] == ["high", "not high"]
 
 
 def test_one_shot_batches_and_a_state_outside_the_tensors() -> None:

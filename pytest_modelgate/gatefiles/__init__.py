@@ -1,0 +1,1 @@
+"""Gate files: `*.modelgate.yaml`, read, checked and run."""
