@@ -89,3 +89,18 @@ def test_top_three(evaluation):
 
 def test_false_alarms(evaluation):
     assert_metric(evaluation, "false_positive_rate", average="macro", at_most=0.02)
+
+
+# What digits.modelgate.yaml names, the same gates as a file.
+
+
+def for_training():
+    return loaders()[0]
+
+
+def for_validation():
+    return loaders()[1]
+
+
+def for_testing():
+    return loaders()[2]

@@ -82,3 +82,15 @@ def test_a_worse_version(make, last_version):
 def test_over_seeds(make):
     """One good training may be luck: this way of training is judged by five, which differ by their seed alone."""
     assert_over_seeds([make(linear, seed=seed) for seed in SEEDS], Gate("accuracy", at_least=0.9))
+
+
+# What new_version.modelgate.yaml names, a gate file that README.md walks through.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_testing():
+    _, (x, y), names = split()
+    return {"inputs": x, "targets": y, "ids": names}

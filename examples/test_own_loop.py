@@ -111,3 +111,18 @@ def test_account(trained):
     rows = zip(history.epochs, history.train_loss, history.val_loss, strict=True)
     for epoch, train_loss, val_loss in rows:
         print(f"{epoch:5}  {train_loss:5.3f}  {val_loss:5.3f}  {'#' * round(40 * val_loss / history.val_loss[0])}")
+
+
+# What own_loop.modelgate.yaml names, the same gates as a file.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_validation():
+    return split()[1]
+
+
+def for_testing():
+    return split()[2]

@@ -24,18 +24,24 @@ class Progression(nn.Module):
         return 150 + 75 * self.layer(x).squeeze(1)
 
 
-@pytest.fixture(scope="module")
-def evaluation(train_model, evaluate_model):
+def split():
+    """Training and test data, half of the patients each."""
     x, y = load_diabetes(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x / x.std(), y, test_size=0.5, random_state=0)
+    return (x_train, y_train), (x_test, y_test)
+
+
+@pytest.fixture(scope="module")
+def evaluation(train_model, evaluate_model):
+    train, test = split()
     trained = train_model(
         Progression,
-        (x_train, y_train),
+        train,
         loss=nn.MSELoss(),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.02),
         epochs=40,
     )
-    return evaluate_model(trained, (x_test, y_test))
+    return evaluate_model(trained, test)
 
 
 def test_errors(evaluation):
@@ -48,3 +54,14 @@ def test_errors(evaluation):
 def test_explains_more_than_the_mean(evaluation):
     """Always answering the mean has an R2 of 0."""
     assert_metric(evaluation, "r2", at_least=0.2)
+
+
+# What progression.modelgate.yaml names, the same gates as a file.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_testing():
+    return split()[1]

@@ -80,3 +80,18 @@ def test_recall(cautious):
 
 def test_beats_majority(cautious):
     assert_beats_majority_class(cautious)
+
+
+# What rare_class.modelgate.yaml names, the same gates as a file.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_validation():
+    return split()[1]
+
+
+def for_testing():
+    return split()[2]

@@ -30,12 +30,16 @@ LABELS = ("malignant", "benign")
 LOSS = nn.CrossEntropyLoss()
 
 
-@pytest.fixture(scope="module")
-def data():
+def split():
     """Training and test data (60 and 40%), as pairs of inputs and targets."""
     x, y = load_breast_cancer(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.4, stratify=y, random_state=0)
     return (x_train, y_train), (x_test, y_test)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return split()
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,10 @@ def test_whole_module(trained, tmp_path, load_model):
     torch.save(trained.model, tmp_path / "module.pt")
     with pytest.raises(CheckpointError, match="can run code"):
         load_model(tmp_path / "module.pt")
+
+
+# What saved_model.modelgate.yaml names, a gate file that README.md walks through.
+
+
+def for_testing():
+    return split()[1]

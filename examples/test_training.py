@@ -47,13 +47,17 @@ def shown(raised):
     print(f"{raised.type.__name__}: {raised.value}")
 
 
-@pytest.fixture(scope="module")
-def digits():
+def split():
     """Training, validation and test data (45, 15 and 40%)."""
     pixels, targets = load_digits(return_X_y=True)
     x, x_test, y, y_test = train_test_split(pixels / 16, targets, test_size=0.4, stratify=targets, random_state=0)
     x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=0)
     return (x, y), (x_val, y_val), (x_test, y_test)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return split()
 
 
 RECIPE = {
@@ -121,3 +125,18 @@ def test_a_diverging_training(train_model):
     with pytest.raises(GateFailure) as raised:
         assert_loss_decreases(trained)
     shown(raised)
+
+
+# What training.modelgate.yaml names, the gates on a healthy training as a file.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_validation():
+    return split()[1]
+
+
+def for_testing():
+    return split()[2]

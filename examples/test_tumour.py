@@ -76,3 +76,18 @@ def test_roc_auc(evaluation):
 
 def test_beats_majority(evaluation):
     assert_beats_majority_class(evaluation)
+
+
+# What tumour.modelgate.yaml names, the same gates as a file.
+
+
+def for_training():
+    return split()[0]
+
+
+def for_validation():
+    return split()[1]
+
+
+def for_testing():
+    return split()[2]

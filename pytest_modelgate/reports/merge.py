@@ -49,7 +49,7 @@ def build_report(
         minimum: the share of faults that the gates must notice, or None.
         against: what compares the verdicts and evaluations with a baseline, or records them as one; or None.
     """
-    ordered = _in_order(entries, order)
+    ordered = _last_runs(_in_order(entries, order))
     twins = {(entry["worker"], entry["data"]["of"]): entry["data"] for entry in ordered if entry["kind"] == "mutation"}
     verdicts = _verdicts([entry for entry in ordered if entry["kind"] == "verdict"])
     settled = [(row, plain(next(filter(None, map(twins.get, row.pop("places"))), None))) for row in verdicts]
@@ -101,6 +101,20 @@ def _in_order(entries: Iterable[Entry], order: Sequence[str]) -> list[Entry]:
         return position, test or "", len(worker), worker, entry["sequence"]
 
     return sorted(entries, key=place)
+
+
+def _last_runs(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries without the verdicts of a test that ran again, as plugins rerun failures: it counts as it ran last.
+
+    What a shared fixture judged stays: it is not made anew for a rerun.
+    """
+    last: dict[tuple[str, str], int] = {}
+    own = [entry for entry in entries if entry["kind"] == "verdict" and entry["test"] and entry["fixture"] is None]
+    for entry in own:
+        place = entry["worker"], entry["test"]
+        last[place] = max(last.get(place, 0), entry.get("run", 0))
+    before = {id(entry) for entry in own if entry.get("run", 0) < last[entry["worker"], entry["test"]]}
+    return [entry for entry in entries if id(entry) not in before]
 
 
 def _verdicts(entries: Sequence[Entry]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What the report says of gates that were settled slice by slice: a table each, the weakest slice first."""
+"""What the report says of gates on all slices of a column: a table each, the weakest slice first."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ class Family:
 
 
 def families(verdicts: Sequence[Row]) -> list[Family]:
-    """The gates that were settled slice by slice, in their order."""
+    """The gates that were settled slice by slice, or that compared slices, in their order."""
     found = []
     for verdict in verdicts:
-        rows = (verdict.get("details") or {}).get("slices")
+        details = verdict.get("details") or {}
+        rows = details.get("slices") or details.get("compared")
         if rows:
             slices = [_slice(verdict, row) for row in rows]
             found.append(Family(gate=verdict["gate"], test=verdict["test"], slices=slices))
@@ -66,10 +67,13 @@ def _slice(verdict: Row, row: Row) -> Slice:
     """A row of a family's details."""
     own = {**verdict, "hits": None, **{name: row[name] for name in ("estimate", "lower", "upper", "support")}}
     own["details"] = {}
+    outcome = row.get("outcome", "compared")
+    if outcome == "compared":  # of a gap, whose bar is none for a single slice
+        own |= {"gate": verdict["metric"], "bar": None}
     bounded = row["lower"] is not None and row["upper"] is not None
     return Slice(
         name=str(row["slice"]),
-        outcome=row["outcome"] if row["judged"] else "not judged",
+        outcome=outcome if row["judged"] else "not judged",
         estimate=figure(own, "estimate"),
         allow=f"{figure(own, 'lower')} to {figure(own, 'upper')}" if bounded else "–",
         support=count(row["support"]),

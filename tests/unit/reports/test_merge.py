@@ -217,6 +217,15 @@ def test_a_shared_fixture_that_judges_twice_stands_twice(make: SimpleNamespace) 
     assert [row["test"] for row in make.build(lines, order=["a", "b"]).verdicts] == ["a", "a"]
 
 
+def test_a_test_that_ran_again_counts_as_it_ran_last(make: SimpleNamespace) -> None:
+    fixture = make.entry("a", "verdict", make.verdict(bar=0.1), phase="setup", fixture="session trained", run=1)
+    red = make.entry("a", "verdict", make.verdict(bar=0.2, outcome=Outcome.FAIL), sequence=1, run=1)
+    green = make.entry("a", "verdict", make.verdict(bar=0.2), sequence=2, run=2)
+    other = make.entry("b", "verdict", make.verdict(bar=0.3), sequence=3, run=1)
+    rows = make.build([fixture, red, green, other], order=["a", "b"]).verdicts
+    assert [(row["bar"], row["passed"]) for row in rows] == [(0.1, True), (0.2, True), (0.3, True)]
+
+
 def test_equal_gates_of_a_plain_test_stay_apart(make: SimpleNamespace) -> None:
     lines = [make.entry("a", "verdict", make.verdict(), sequence=index) for index in range(3)]
     assert [row["count"] for row in make.build(lines).verdicts] == [1, 1, 1]

@@ -54,6 +54,21 @@ def test_rows_are_those_of_the_verdict_in_its_order(sliced: Report) -> None:
     assert [one.weak for one in family.slices].count(True) == 1
 
 
+def test_a_gap_shows_what_it_compared(make: SimpleNamespace) -> None:
+    rows = [row("region=a", 0.7, None, judged=True), row("region=b", 0.9, None, judged=False)]
+    for one in rows:
+        del one["outcome"]
+    gap = make.verdict(gate="gap(recall by region) <= 0.1", estimate=0.2, bar=0.1, details=(("compared", rows),))
+    report = make.build([make.entry("t", "verdict", gap)])
+    (family,) = slices.families(report.verdicts)
+    assert [one.cells for one in family.slices] == [
+        ("region=a", "compared", "0.700", "0.650 to 0.750", "200", "400"),
+        ("region=b", "not judged", "0.900", "0.850 to 0.950", "200", "400"),
+    ]
+    assert {one.verdict["bar"] for one in family.slices} == {None}
+    assert html.render(report).count('<th scope="row">region=') == 2
+
+
 def test_the_terminal_names_the_weakest(sliced: Report) -> None:
     lines = [line for line, _ in summary_lines(sliced, width=160, unicode=True)]
     at = lines.index("slices of recall['fraud'] >= 0.8 by region, the weakest first:")

@@ -111,6 +111,18 @@ def test_gates_of_one_test_stand_under_it_together(make: SimpleNamespace) -> Non
     assert lines.count("file.py::test") == 1
 
 
+def test_gates_of_a_gate_file_stand_without_their_tests(make: SimpleNamespace) -> None:
+    """Its tests are called as their gates are."""
+    entries = [make.entry("a.modelgate.yaml::recall >= 0.90", "verdict", make.verdict())]
+    lines = [line for line, _ in summary_lines(make.build(entries), width=120, unicode=True)]
+    assert [line.split()[0] for line in lines[2:5]] == ["gate", "a.modelgate.yaml", "recall"]
+    assert "recall >= 0.90" not in "\n".join(lines)
+    both = [*entries, make.entry("t.py::test_it", "verdict", make.verdict())]
+    lines = [line for line, _ in summary_lines(make.build(both), width=120, unicode=True)]
+    assert lines[2].split()[:2] == ["test", "gate"]
+    assert [line.split()[0] for line in lines[3:7]] == ["a.modelgate.yaml", "recall", "t.py", "test_it"]
+
+
 def test_the_columns_are_aligned(report: Report) -> None:
     lines = [line for line, _ in summary_lines(report, width=100, unicode=False)]
     head = next(line for line in lines if "outcome" in line)
