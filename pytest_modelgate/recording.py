@@ -49,9 +49,7 @@ class Recorder(Protocol):
 class Pinned(Protocol):
     """A recorded baseline that knows which test is asking: what the fixture `modelgate_baseline` gives."""
 
-    def before(
-        self, about: str, metric: Metric, evaluation: Evaluation, slice: str | None = None
-    ) -> Evaluation | None:
+    def before(self, about: str, metric: Metric, evaluation: Evaluation, slice: str | None = None) -> Evaluation | None:
         """The evaluation that was recorded for the running test; None where this run records `evaluation` instead.
 
         `about` is the question, such as "recall[fraud]", and `slice` the slice that `evaluation` is of.

@@ -134,7 +134,7 @@ def _changes(was: Entry, now: Entry) -> Iterator[BarChange]:
 
 
 def _bars(was: Entry, now: Entry) -> Iterator[tuple[str, bool]]:
-    for (sign, before), (other, after) in zip(bars_of(was.gate), bars_of(now.gate), strict=True):
+    for (sign, before), (other, after) in zip(bars_of(was.gate), bars_of(now.gate), strict=False):
         asks, asked = _ASKS[other], _ASKS[sign]
         name = other if other in ("margin", "share") else "bar"
         if sign != other and asks != asked:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _NUMBER = r"[-+]?[0-9][-+.0-9e]*"
 _OUTSIDE_LABELS = r"(?![^\[\]]*\])"
@@ -128,6 +128,12 @@ def bars_of(gate: str) -> tuple[tuple[str, float], ...]:
     return tuple((found[1] or found[2], float(found[3])) for found in _BAR.finditer(gate))
 
 
+def slices_of(details: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """The slices of a verdict that judged or compared all of a column, out of its details; None of any other."""
+    found = details.get("slices", details.get("compared"))
+    return found if isinstance(found, list | tuple) else None
+
+
 def numbered(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], int]]:
     """Each row with its number among those of the same test on the same measured thing, from 1 on."""
     seen: Counter[tuple[str, str, str]] = Counter()
@@ -141,9 +147,7 @@ def numbered(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any],
 
 def _family(row: Mapping[str, Any], *, judged: bool = False) -> tuple[str, ...]:
     """The names of the slices that a family of slices was made of, or of those that were judged; sorted."""
-    slices = (row.get("details") or {}).get("slices")
-    if not isinstance(slices, list | tuple):
-        return ()
+    slices = slices_of(row.get("details") or {}) or ()
     return tuple(sorted({str(one["slice"]) for one in slices if one.get("judged") or not judged}))
 
 

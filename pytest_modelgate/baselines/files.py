@@ -7,8 +7,6 @@ __tracebackhide__ = True
 import json
 import os
 import re
-import tempfile
-from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from pytest_modelgate.baselines.entry import Entry
 from pytest_modelgate.baselines.parsing import parse
 from pytest_modelgate.baselines.samples import StoredSamples, pack, unpack
 from pytest_modelgate.exceptions import EvidenceError, ModelgateError
+from pytest_modelgate.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,10 +70,10 @@ def write(path: str | os.PathLike[str], baseline: Baseline) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not new.keys() <= old.keys():
-            _replace(beside, pack({**old, **new}))
-        _replace(file, to_text(baseline).encode("utf-8"))
+            replace_file(beside, pack({**old, **new}))
+        replace_file(file, to_text(baseline).encode("utf-8"))
         if new:
-            _replace(beside, pack(new))
+            replace_file(beside, pack(new))
         else:
             beside.unlink(missing_ok=True)
     except OSError as error:
@@ -146,26 +145,3 @@ def _whatever_is_there(beside: Path) -> dict[str, StoredSamples]:
         return unpack(beside.read_bytes())
     except (OSError, EvidenceError):
         return {}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    """The mask of this process; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_modelgate.evidence.growing import Growing
 from pytest_modelgate.evidence.outputs import (
     check_log_probabilities,
     check_probabilities,
@@ -47,7 +48,7 @@ class ClassCounts:
         self._keep = keep
         self._log_probabilities = log_probabilities
         self._rank_counts: Any = 0
-        self._scores: list[tuple[Any, Any]] = []
+        self._scores, self._targets = Growing(), Growing()
         self.num_classes = 0
         self.counts: Any = 0
         self.like_probabilities = outputs == "logits"
@@ -64,13 +65,9 @@ class ClassCounts:
         """How often the actual class came first, second, ...; None of two classes, and where only counts are kept."""
         return None if isinstance(self._rank_counts, int) else RankCounts(self._rank_counts)
 
-    @property
-    def scores(self) -> Scores | None:
-        """The scores that were kept."""
-        if not self._scores:
-            return None
-        values, target = (np.concatenate(parts) for parts in zip(*self._scores, strict=True))
-        return Scores(values, target)
+    def take_scores(self) -> Scores | None:
+        """The scores that were kept, and their targets; which are then kept no more."""
+        return Scores(self._scores.take(), self._targets.take()) if len(self._scores.filled) else None
 
     def add(self, outputs: NDArray[Any], target: NDArray[Any], before: int) -> Decided:
         """A batch after so many samples: the actual and the predicted class and the actual one's rank, [n] each.
@@ -97,6 +94,10 @@ class ClassCounts:
         if self._keep != "counts":
             self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self.num_classes)
 
+    def _keep_scores(self, scores: NDArray[Any], target: NDArray[Any]) -> None:
+        self._scores.append(scores)
+        self._targets.append(target)
+
     def _two(self, outputs: NDArray[Any], target: NDArray[Any]) -> Decided:
         scores = outputs
         if outputs.ndim == 2:
@@ -105,7 +106,7 @@ class ClassCounts:
         self.counts = self.counts + labels_to_counts(target, preds, 2)
         actual = target.astype(np.uint8)
         if self._keep != "counts":
-            self._scores.append((scores, actual))
+            self._keep_scores(scores, actual)
         return actual, preds, None
 
     def _many(self, outputs: NDArray[Any], target: NDArray[Any]) -> Decided:
@@ -117,5 +118,5 @@ class ClassCounts:
             self._rank_counts = self._rank_counts + np.bincount(ranks, minlength=self.num_classes)
         if self._keep == "scores":
             comparable = log_softmax(outputs) if self._outputs == "logits" else outputs
-            self._scores.append((comparable, target.astype(np.int32)))
+            self._keep_scores(comparable, target.astype(np.int32))
         return target, preds, ranks

@@ -233,6 +233,11 @@ class Collector:
         return self._rows.needs_batches
 
     @property
+    def sorted_ids(self) -> NDArray[np.uint64]:
+        """The ids that came with `add_design` so far, hashed and in order."""
+        return self._rows.sorted_ids()
+
+    @property
     def needs_content(self) -> bool:
         """Whether samples are named by a hash of their inputs, which `add_inputs` must then be given."""
         return self._rows.by_content
@@ -287,7 +292,7 @@ class Collector:
             threshold=self.threshold if self._thresholded else None,
             mean_loss=self._losses.mean_of(samples),
             ranks=self._counts.ranks,
-            scores=self._counts.scores,
+            scores=self._counts.take_scores(),
             samples=samples if samples.n else None,
             multilabel=None if self._label_counts is None else multilabel_of(self._label_counts, self.labels),
             fingerprint=self._data_fingerprint(samples),

@@ -64,7 +64,7 @@ class Flattener:
 
     def takes(self, outputs: NDArray[Any], target: NDArray[Any]) -> bool:
         """Whether `flat` would pass this batch on as it is; if so, it counts as passed. Quicker for small batches."""
-        if target.ndim != 1 or outputs.ndim > 2 or self._units_kept or len(outputs) != len(target):
+        if target.ndim != 1 or outputs.ndim not in (1, 2) or self._units_kept or len(outputs) != len(target):
             return False
         if self._ignore is not None and target.dtype.kind in "iufb" and np.count_nonzero(target == self._ignore):
             return False

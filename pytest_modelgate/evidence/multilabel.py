@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 AVERAGES = ("macro", "micro")
 PRESENT = "present"
 _POOLED = ("absent", PRESENT)
-_KEPT_NONE = "the decisions of single samples were not kept: evaluate with keep='auto'"
 _HANG_TOGETHER = "a sample's decisions hang together, and keep='counts' kept no single sample to see how"
 
 
@@ -143,8 +142,6 @@ class Multilabel:
         self._check(metric, label, average, parameters)
         if metric.needs == "matches":
             ranks, rows = self._matches()
-            if rows is None and self._design_kept.weighed:
-                return Bounds(None, metric.bounded_by, _KEPT_NONE)
             return metric.find_bounds(ranks, found, rows=rows, confidence=confidence)
         part = self.part(label, average)
         if part is not None:
@@ -197,7 +194,7 @@ class Multilabel:
         """
         kept = self._kept
         if kept is None:
-            raise EvidenceError(_KEPT_NONE)
+            raise EvidenceError("the decisions of single samples were not kept: evaluate with keep='auto'")
         assert kept.target is not None
         assert kept.preds is not None
         counts, exact = count_labels(kept.target[rows], kept.preds[rows])
@@ -256,10 +253,6 @@ class Multilabel:
         """What was kept of the samples, where their decisions are among it."""
         kept: Samples | None = self._whole[2]
         return None if kept is None or kept.target is None or kept.preds is None else kept
-
-    @property
-    def _design_kept(self) -> Samples:
-        return self._whole[2] or Samples()
 
     def _column(self, table: Any, index: int) -> NDArray[Any]:
         return np.ascontiguousarray(table[:, index])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_modelgate.evidence.growing import Growing
 from pytest_modelgate.evidence.identity import hash_names, numbered
 from pytest_modelgate.evidence.outputs import check_weights
 from pytest_modelgate.exceptions import EvidenceError, did_you_mean
@@ -65,7 +66,7 @@ class Rows:
         self._said: dict[str, list[SliceColumn]] = {}
         self._cut = 0
         self._classes, self._skipped = designed or bool(given), False
-        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._kept: dict[str, Growing] = {}
         self._forgotten: set[str] = set()
 
     def twin(self) -> Rows:
@@ -74,7 +75,7 @@ class Rows:
         What depends on the inputs, ids by content and slices by a function, is left out.
         """
         twin = copy.copy(self)
-        twin._parts, twin._forgotten, twin._said, twin._predicates = {}, set(), {}, {}
+        twin._kept, twin._forgotten, twin._said, twin._predicates = {}, set(), {}, {}
         twin._skipped = False
         return twin
 
@@ -100,7 +101,11 @@ class Rows:
         self._classes = self._classes or (columns.get("unit") is not None and not self._skipped)
         for name, column in columns.items():
             if column is not None and (self._wanted or name == "unit"):
-                self._parts.setdefault(name, []).append(column)
+                self._kept.setdefault(name, Growing()).append(column)
+
+    def sorted_ids(self) -> NDArray[np.uint64]:
+        """The ids that came through `keep` so far, in order."""
+        return np.sort(self._kept["ids"].filled)
 
     def forget(self, *names: str) -> None:
         """These columns are not known of every sample."""
@@ -113,7 +118,7 @@ class Rows:
             return
         for name, column in (("target", target), ("preds", preds), ("ranks", ranks if self._wanted else None)):
             if column is not None:
-                self._parts.setdefault(name, []).append(_small(column))
+                self._kept.setdefault(name, Growing()).append(_small(column))
 
     def valued(self, outputs: NDArray[Any], target: NDArray[Any]) -> None:
         """A regression's predicted and true values, where there is one for the other."""
@@ -135,8 +140,7 @@ class Rows:
         Raises:
             EvidenceError: there is not one id, group, weight or slice for each sample.
         """
-        found = [name for name in self._parts if name not in self._forgotten]
-        columns = {name: np.concatenate(self._parts.pop(name)) for name in found}  # one by one: no column stands twice
+        columns = {name: column.take() for name, column in self._kept.items() if name not in self._forgotten}
         columns |= {name: column for name, column in self._design.items() if column is not None}
         slices = {name: column for name, column in self._slices.items() if column is not None}
         slices |= {name: joined(parts) for name, parts in self._said.items()}

@@ -30,7 +30,7 @@ class Slices(Mapping[str, "Evaluation"]):
         EvidenceError: the evaluation was made without slices; an unknown or an empty slice.
     """
 
-    __slots__ = ("_evaluation", "_every", "_places")
+    __slots__ = ("_evaluation", "_every")
 
     def __init__(self, evaluation: Evaluation) -> None:
         kept = None if evaluation.samples is None else evaluation.samples.slices
@@ -38,9 +38,6 @@ class Slices(Mapping[str, "Evaluation"]):
             raise EvidenceError("no slices were given: evaluate with slices=, such as slices={'region': regions}")
         self._evaluation = evaluation
         self._every = {column.name: column for column in kept}
-        self._places = {
-            title: (column, code) for column in kept for code, title in enumerate(column.titles)
-        }  # the names of two columns never meet: see `check_name`
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,7 +54,7 @@ class Slices(Mapping[str, "Evaluation"]):
         order = np.argsort(chosen.codes, kind="stable")
         ends = np.cumsum(chosen.counts)
         return {
-            title: self._made(chosen, code, order[end - count : end])
+            title: self._made(chosen, code, title, order[end - count : end])
             for code, (title, count, end) in enumerate(zip(chosen.titles, chosen.counts, ends, strict=True))
         }
 
@@ -67,7 +64,7 @@ class Slices(Mapping[str, "Evaluation"]):
 
     def __getitem__(self, key: object) -> Evaluation:
         column, code = self._place(key)
-        return self._made(column, code, np.flatnonzero(column.codes == code))
+        return self._made(column, code, column.title(code), np.flatnonzero(column.codes == code))
 
     def __iter__(self) -> Iterator[str]:
         for column in self._every.values():
@@ -99,8 +96,11 @@ class Slices(Mapping[str, "Evaluation"]):
     def _place(self, key: object) -> tuple[SliceColumn, int]:
         if isinstance(key, tuple) and len(key) == 2:
             return self._place_of_value(*key)
-        if isinstance(key, str) and key in self._places:
-            return self._places[key]
+        if isinstance(key, str):
+            for column in self._every.values():  # the names of two columns' slices never meet: see `check_name`
+                code = column.find(key)
+                if code is not None:
+                    return column, code
         found = [
             (column, code)
             for column in self._every.values()
@@ -121,13 +121,13 @@ class Slices(Mapping[str, "Evaluation"]):
 
     def _unknown(self, key: object) -> tuple[SliceColumn, int]:
         names = list(self)
-        values = {str(value) for column in self._every.values() for value in column.values}
+        values = {str(one) for column in self._every.values() for one in column.values if not isinstance(one, bool)}
         meant = did_you_mean(key, names) or did_you_mean(key, values)
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         raise EvidenceError(f"no slice {key!r}: there are {', '.join(map(repr, names[:_NAMED]))}{more}{meant}")
 
-    def _made(self, column: SliceColumn, code: int, rows: Any) -> Evaluation:
-        title, whole = column.titles[code], self._evaluation
+    def _made(self, column: SliceColumn, code: int, title: str, rows: Any) -> Evaluation:
+        whole = self._evaluation
         if not len(rows):
             raise EvidenceError(f"empty slice {title!r}: none of the {whole.n:,} samples is in it")
         origin, key = whole.origin, (column.name, column.values[code])

@@ -239,6 +239,8 @@ class File:
             raise source.error(node.line, f"{name} must be written with slashes, which every system reads: {value!r}")
         if PurePosixPath(value).is_absolute() or PureWindowsPath(value).drive or value.startswith("~"):
             raise source.error(node.line, f"{name} must be a path from this file's folder, not the absolute {value!r}")
+        if longest := max((part for part in value.split("/") if len(part.encode()) > 255), key=len, default=""):
+            raise source.error(node.line, f"{name}: no file has a name as long as {short(longest)!r}")
         try:
             path = (source.path.parent / value).resolve()
         except (OSError, RuntimeError, ValueError) as error:

@@ -66,6 +66,8 @@ def _check_data(file: GateFile, gate: GateSpec, source: Source) -> None:
     if "batch" in supplied and "train" not in file.data:
         needs.append("test")
     for each in needs:
+        if file.predictions is not None:
+            raise source.error(gate.line, f"{gate.name} reads data, not predictions: it needs a file with data:")
         if each not in file.data:
             raise source.error(
                 gate.line, f'{gate.name} needs data.{each}: add data: {{{each}: "package.module:callable"}}'

@@ -94,6 +94,13 @@ def _check_together(values: dict[str, Any], lines: dict[str, int], table: Table,
     for key in ("model", "train"):
         if key in values and "data" not in values:
             raise source.error(lines[key], f'{key}: needs data:, such as data: {{test: "package.module:callable"}}')
+    data = values.get("data", {})
+    for name in ("test", "validation"):
+        if name in data and data[name] == data.get("train"):
+            raise source.error(
+                lines[f"data.{name}"],
+                f"data.{name} is {data[name]}, and so is data.train: each set has its own samples",
+            )
     if "train" in values and "train" not in values["data"]:
         raise source.error(lines["data"], f"train: needs the training data: data: {{train: ...}}{_meant(table)}")
     for name in ("early_stopping", "metrics"):

@@ -7,17 +7,18 @@ __tracebackhide__ = True
 import functools
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import ModelgateError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
 
 
 def resolve(reference: str, *, root: Path) -> Any:
@@ -54,6 +55,10 @@ def resolve(reference: str, *, root: Path) -> Any:
         module = _import(".".join(names[:end]), module, reference, root)
     found: Any = module
     for number, name in enumerate(attributes):
+        if number and isinstance(found, ModuleType):  # its own name is what the rules are checked on
+            raise ModelgateError(
+                f"{reference!r}: {found.__name__} is a module; write {found.__name__}:{'.'.join(attributes[number:])}"
+            )
         if not hasattr(found, name):
             of = ":".join((module_name, ".".join(attributes[:number]))).rstrip(":")
             raise ModelgateError(f"{reference!r}: {of} has no {name!r}{did_you_mean(name, _public(found))}")
@@ -61,6 +66,21 @@ def resolve(reference: str, *, root: Path) -> Any:
     if not callable(found):
         raise ModelgateError(f"{reference!r} is a {type(found).__name__}, which cannot be called; name a function")
     return found
+
+
+def check_call(found: Any, reference: str) -> None:
+    """Raise a `ModelgateError` where a callable cannot be called without arguments."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except ValueError:  # of some that are written in C none can be told
+        return
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind not in optional]
+    if needed:
+        raise ModelgateError(
+            f"{reference} needs {', '.join(needed)}, and a gate file gives no arguments: "
+            "name a function that gives them"
+        )
 
 
 def _import(name: str, parent: ModuleType | None, reference: str, root: Path) -> ModuleType:
@@ -73,7 +93,8 @@ def _import(name: str, parent: ModuleType | None, reference: str, root: Path) ->
     if spec is None:
         there = [one.name for one in pkgutil.iter_modules([str(root)] if parent is None else list(parent.__path__))]
         where = "the project's folder, and no package of that name is installed" if parent is None else parent.__name__
-        raise ModelgateError(f"{reference!r}: there is no module {last!r} in {where}{did_you_mean(last, there)}")
+        hint = (_deeper(last, root) if parent is None else "") or did_you_mean(last, there)
+        raise ModelgateError(f"{reference!r}: there is no module {last!r} in {where}{hint}")
     for place in _places(spec):
         if not _under(place, root) and not _installed(place, name.partition(".")[0]):
             raise ModelgateError(
@@ -81,6 +102,15 @@ def _import(name: str, parent: ModuleType | None, reference: str, root: Path) ->
                 "move it into the project, or install its package"
             )
     return importlib.import_module(name)
+
+
+def _deeper(name: str, root: Path) -> str:
+    """A hint where the module lies one folder deeper, as in projects with src/."""
+    for pattern in (f"*/{name}/", f"*/{name}.py"):
+        for found in root.glob(pattern):
+            folder = found.parent.name
+            return f'; it is in {folder}/: add pythonpath = ["{folder}"] to pytest\'s settings, or install the project'
+    return ""
 
 
 def _places(spec: ModuleSpec) -> list[Path]:

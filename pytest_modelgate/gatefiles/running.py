@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import GateFileError, ModelgateError, did_you_mean
-from pytest_modelgate.gatefiles.resolving import resolve
+from pytest_modelgate.gatefiles.resolving import check_call, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -139,7 +139,11 @@ class Runner:
     def _evaluation(self, file: GateFile, name: Sets = "test") -> Evaluation:
         key = _evaluation_key(file, name)
         make = self._predicted if file.predictions is not None else self._evaluated
-        return self._store.evaluation(key, lambda: make(file, name, self._needs.get(key, set())))
+        return self._store.evaluation(
+            key,
+            lambda: make(file, name, self._needs.get(key, set())),
+            history=lambda: None if file.train is None else self._model(file).history,
+        )
 
     def _predicted(self, file: GateFile, name: Sets, needs: set[str]) -> Evaluation:
         from pytest_modelgate.evidence.evaluation import Evaluation
@@ -178,17 +182,22 @@ class Runner:
         return evaluate(model, data.pairs, device=self._device(), keep=keep, **given)
 
     def _loss(self, file: GateFile) -> Any:
+        from pytest_modelgate.runtime.losses import read_loss
+
         loss = file.settings.get("loss")
-        if not isinstance(loss, str) or ":" not in loss:
-            return loss
+        if loss is None:
+            return None
         with _section("loss"):
+            if ":" not in loss:
+                read_loss(loss)  # a name that torch does not have is told at its own line
+                return loss
             found = self._object(loss)
         return found() if isinstance(found, type) else found
 
     def _data(self, file: GateFile, name: Sets) -> Data:
         reference = file.data[name]
         with _section(f"data.{name}"):
-            make = self._object(reference)
+            make = self._maker(reference)
             found = self._store.once(("data", reference), lambda: _read(make(), reference))
             if isinstance(found.pairs, Iterator):
                 raise ModelgateError(
@@ -229,16 +238,18 @@ class Runner:
     def _object(self, reference: str) -> Any:
         return self._store.once(("object", reference), lambda: resolve(reference, root=self._root))
 
-    def _factory(self, reference: str) -> Any:
+    def _maker(self, reference: str) -> Any:
+        """What a file names to be called as it is, without arguments."""
         import torch
 
-        factory = self._object(reference)
-        if isinstance(factory, torch.nn.Module):
+        found = self._object(reference)
+        if isinstance(found, torch.nn.Module):
             raise ModelgateError(
-                f"factory: {reference} is a made model; name the class or a function that makes it, "
-                f"such as {type(factory).__module__}:{type(factory).__name__}"
+                f"{reference} is a made model; name the class or a function that makes it, "
+                f"such as {type(found).__module__}:{type(found).__name__}"
             )
-        return factory
+        check_call(found, reference)
+        return found
 
     def _made(self, spec: ModelSpec) -> Any:
         import torch
@@ -246,13 +257,15 @@ class Runner:
         from pytest_modelgate.runtime.loading import load_model
         from pytest_modelgate.runtime.seeds import seeded
 
-        factory = None if spec.factory is None else self._factory(spec.factory)
+        factory = None if spec.factory is None else self._maker(spec.factory)
         device = self._device()
         if spec.checkpoint is not None:
             return load_model(spec.checkpoint, factory, trust=spec.trust, device=device)
         assert factory is not None
         with seeded(self._seed, device):
             model = factory()
+        if model is None:
+            raise ModelgateError(f"{spec.factory} returned nothing; let it return the model")
         return model.to(device) if isinstance(model, torch.nn.Module) else model
 
     def _trained(self, file: GateFile, spec: TrainSpec) -> TrainedModel:
@@ -260,9 +273,9 @@ class Runner:
         if spec.fit is not None:
             given["fit"] = self._object(spec.fit)
         if spec.optimizer is not None:
-            given["optimizer"] = partial(_optimizer(spec.optimizer), **spec.optimizer_arguments)
+            given["optimizer"] = _optimizer(spec.optimizer, spec.optimizer_arguments)
         return self._train(
-            self._factory(spec.factory),
+            self._maker(spec.factory),
             self._data(file, "train").pairs,
             validation_data=self._data(file, "validation").pairs if "validation" in file.data else None,
             loss=self._loss(file),
@@ -356,19 +369,25 @@ def _text(value: Any) -> str:
     return repr(value)
 
 
-def _optimizer(name: str) -> Any:
-    """One of torch's optimizers, by its name in any case."""
+def _optimizer(name: str, arguments: Mapping[str, Any]) -> Any:
+    """What makes one of torch's optimizers, which is named in any case."""
     import torch
 
     base = torch.optim.Optimizer
-    known = {
+    known: dict[str, Any] = {
         found.lower(): made
         for found, made in vars(torch.optim).items()
         if isinstance(made, type) and issubclass(made, base) and made is not base
     }
     if name.lower() not in known:
         raise ModelgateError(f"torch.optim has no optimizer {name!r}{did_you_mean(name, known)}")
-    return known[name.lower()]
+    make = partial(known[name.lower()], **arguments)
+    try:
+        make([torch.nn.Parameter(torch.zeros(1, 1))])
+    except Exception as error:  # of any kind: torch looks at its arguments as it goes
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise ModelgateError(f"the optimizer {name} does not take {given}: {error}") from None
+    return make
 
 
 def _rows(inputs: Any, rows: torch.Tensor) -> Any:

@@ -9,7 +9,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_modelgate import recording
 from pytest_modelgate.evidence.evaluation import Evaluation
+from pytest_modelgate.evidence.history import History
 from pytest_modelgate.evidence.origin import Origin
 
 if TYPE_CHECKING:
@@ -55,30 +57,48 @@ class Store:
         value: T = known.value
         return value
 
-    def evaluation(self, key: Hashable, make: Callable[[], Evaluation]) -> Evaluation:
+    def evaluation(
+        self,
+        key: Hashable,
+        make: Callable[[], Evaluation],
+        history: Callable[[], History | None] = lambda: None,
+    ) -> Evaluation:
         """The evaluation of a key, made by one process of the run while the others wait for it.
 
         Args:
             key: text, numbers and tuples of them: alike in every process.
             make: evaluates.
+            history: of the training of the model that `make` evaluated. The others record it as theirs, so that the
+                report does not tell which process trained.
         """
-        return self.once(key, make if self._folder is None else lambda: self._across(key, make))
+        return self.once(key, make if self._folder is None else lambda: self._across(key, make, history))
 
-    def _across(self, key: Hashable, make: Callable[[], Evaluation]) -> Evaluation:
+    def _across(
+        self, key: Hashable, make: Callable[[], Evaluation], history: Callable[[], History | None]
+    ) -> Evaluation:
         from hashlib import blake2b
 
         from filelock import FileLock
 
         assert self._folder is not None
         name = blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        file = self._folder / f"{name}.json"
+        file, beside = self._folder / f"{name}.json", self._folder / f"{name}.history.json"
         with FileLock(self._folder / f"{name}.lock"):
             if not file.exists():
                 made = make()
+                trained = history()
+                if trained is not None:
+                    told = {"origin": None if trained.origin is None else dict(trained.origin)}
+                    beside.write_text(json.dumps(told | {"history": trained.summary()}), encoding="utf-8")
                 part = file.with_suffix(".part")
                 part.write_text(dumps(made), encoding="utf-8")
                 os.replace(part, file)
                 return made
+        if beside.exists():
+            document = json.loads(beside.read_text(encoding="utf-8"))
+            trained = History.from_summary(document["history"])
+            trained.origin = document["origin"]
+            recording.listener().history(trained)
         return loads(file.read_text(encoding="utf-8"))
 
 

@@ -134,7 +134,7 @@ class NoRegression:
         if now.value is None:
             return self._verdict(Outcome.UNDEFINED, False, evaluation, f"{what} cannot be judged: {now.cause}")
         sentence = f"{what} = {number(now.value)} is recorded as the baseline, and compared with nothing"
-        return self._verdict(Outcome.INCONCLUSIVE, True, evaluation, sentence, comparing=False)
+        return self._verdict(Outcome.INCONCLUSIVE, True, evaluation, sentence, support=now.support, comparing=False)
 
     def _measured(self, evaluation: Evaluation) -> str:
         metric = get_metric(self.metric)

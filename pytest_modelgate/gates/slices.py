@@ -182,8 +182,9 @@ class BySlice:
         assert isinstance(self.gate, NoRegression)
         overall = self.gate.recorded(whole)
         parts = whole.slices.by(self.by)
-        others = [Row(name, part.n, None, self.gate.recorded(part)) for name, part in parts.items()]
-        details = (*overall.details, ("slices", _entries([], others)))
+        every = [Row(name, part.n, None, self.gate.recorded(part)) for name, part in parts.items()]
+        judged = [row for row in every if self._fit(row)]
+        details = (*overall.details, ("slices", _entries(judged, [row for row in every if not self._fit(row)])))
         return replace(overall, gate=f"{overall.gate} by {self.by}", details=details)
 
     def _judges(self, name: str, part: Evaluation, baseline: tuple[Evaluation, ...]) -> list[tuple[Label | None, At]]:

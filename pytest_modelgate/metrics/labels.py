@@ -96,8 +96,10 @@ def sorted_names(*arrays: NDArray[Any]) -> list[Label]:
     """The names that occur, sorted; EvidenceError where some values are no strings."""
     found = {value for array in arrays for value in array.tolist()}
     odd = next((value for value in found if not isinstance(value, str)), None)
-    if odd is not None:
+    if odd is not None or None in found:
         raise EvidenceError(f"names of classes and other values are mixed, such as {odd!r}: give labels=")
+    if any(name.lower() == "nan" for name in found):
+        raise EvidenceError("a class is called 'nan', as NaN is among names: where it is meant, give labels=")
     return sorted(found)
 
 

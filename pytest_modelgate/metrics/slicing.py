@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -48,9 +49,33 @@ class SliceColumn:
     @property
     def titles(self) -> tuple[str, ...]:
         """The names of its slices: "region=north" and so on; of bools "urgent" and "not urgent"."""
+        return tuple(map(self.title, range(len(self.values))))
+
+    def title(self, code: int) -> str:
+        """The name of one of its slices."""
         if self.values == _BOTH:
-            return self.name, f"not {self.name}"
-        return tuple(f"{self.name}={value}" for value in self.values)
+            return f"not {self.name}" if code else self.name
+        return f"{self.name}={self.values[code]}"
+
+    def find(self, title: str) -> int | None:
+        """The code of the slice of this name; None where there is none.
+
+        >>> slice_column("age", [30, 50, 30]).find("age=50")
+        1
+        """
+        if self.values == _BOTH:
+            return {self.name: 0, f"not {self.name}": 1}.get(title)
+        name, _, text = title.partition("=")
+        if name != self.name or not self.values:
+            return None
+        value: Any = text
+        if not isinstance(self.values[0], str):
+            try:
+                value = int(text)
+            except ValueError:
+                return None
+        code = bisect_left(self.values, value)
+        return code if code < len(self.values) and self.title(code) == title else None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -191,6 +216,8 @@ def _of_objects(name: str, values: Sequence[Any], start: int) -> SliceColumn:
         return SliceColumn(name, codes, every)
     if kinds <= {bool, np.bool_}:
         return slice_column(name, np.array(values, dtype=bool))
+    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
+        return _of_integers(name, np.array(values, dtype=np.int64))
     first: str | None = None
     for row, value in enumerate(values, start):
         kind = _kind(value)
@@ -249,13 +276,12 @@ def _compact(name: str, codes: NDArray[Any], values: tuple[SliceValue, ...]) -> 
     """The column without values that no sample has."""
     if values == _BOTH:
         return SliceColumn(name, codes, values)
-    present = np.bincount(codes, minlength=len(values)) > 0
-    kept = tuple(sorted(value for value, there in zip(values, present, strict=True) if there))
-    if kept == values:
+    present = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+    if len(present) == len(values):
         return SliceColumn(name, codes, values)
-    place = {value: code for code, value in enumerate(kept)}
-    table = np.array([place.get(value, 0) for value in values], dtype=_dtype(len(kept)))
-    return SliceColumn(name, table[codes], kept)
+    table = np.zeros(len(values), dtype=_dtype(len(present)))
+    table[present] = np.arange(len(present))  # the values stand in order, and so do those that are left
+    return SliceColumn(name, table[codes], tuple(values[code] for code in present.tolist()))
 
 
 def _dtype(values: int) -> type[np.uint8 | np.uint16]:

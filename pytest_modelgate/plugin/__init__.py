@@ -49,7 +49,7 @@ def pytest_addoption(parser: Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: Collector) -> Collector | None:
-    if file_path.name.endswith((".modelgate.yaml", ".modelgate.yml")):
+    if f".{file_path.name.lower()}".endswith((".modelgate.yaml", ".modelgate.yml")):  # near names are told, not left
         from pytest_modelgate.plugin.gatefiles import GateFileNode
 
         return GateFileNode.from_parent(parent, path=file_path)

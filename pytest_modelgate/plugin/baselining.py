@@ -101,11 +101,11 @@ class SessionBaseline:
 
     def refuse_vanished(self, verdict: Verdict) -> None:
         """An `EvidenceError` where slices are gone of which the baseline has a verdict."""
-        slices = dict(verdict.details).get("slices")
+        from pytest_modelgate.baselines.entry import measured_of, slices_of
+
+        slices = slices_of(dict(verdict.details))
         if not slices or self.updating or not self.path.exists() or self.recorded is None:
             return
-        from pytest_modelgate.baselines.entry import measured_of
-
         try:
             test, judged = self._recorder.place()
         except EvidenceError:  # of no single test: the baseline has no entry of it
@@ -113,7 +113,8 @@ class SessionBaseline:
         about = measured_of(verdict.gate)
         number = 1 + sum(_same(one, about, None, family=True) for one in judged)
         entry = self.recorded.by_key().get((test, about, "", number))
-        gone = [] if entry is None else [name for name in entry.slices if name not in {one["slice"] for one in slices}]
+        here = {one["slice"] for one in slices}
+        gone = [] if entry is None else [name for name in entry.slices if name not in here]
         if gone:
             raise EvidenceError(
                 f"{', '.join(map(repr, gone))} vanished since the baseline {self._shown}: {about} was judged on "
@@ -124,9 +125,9 @@ class SessionBaseline:
 
 def _same(verdict: Verdict, about: str, slice: str | None, *, family: bool = False) -> bool:
     """Whether a verdict measured the same thing; a family of slices is known without the slice that it shows."""
-    from pytest_modelgate.baselines.entry import measured_of
+    from pytest_modelgate.baselines.entry import measured_of, slices_of
 
-    of_family = family or "slices" in dict(verdict.details)
+    of_family = family or slices_of(dict(verdict.details)) is not None
     return measured_of(verdict.gate) == about and (of_family or verdict.slice == slice)
 
 
@@ -180,20 +181,22 @@ def settle_baseline(
     if old is None and not options.update_baseline:
         return None
     known_as = {entry["test"]: entry["known_as"] for entry in entries if entry["test"] is not None}
+    for entry in entries:
+        if entry["kind"] == "collected":  # of tests that wrote nothing too, such as those that did not get to run
+            known_as |= entry["data"]["known_as"]
+            whole = whole and not entry["data"]["deselected"]
     named = _with_samples([{**row, "baseline_key": known_as.get(row["test"])} for row in rows], entries)
     tests = {known_as.get(test, test): outcome for test, outcome in ran.items()}
     gone = _gone(config, old, {known_as.get(test, test) for test in collected}) if whole else set()
-    told: dict[str, Any] = {
-        "file": options.baseline,
+    told = unsettled(options) | {
         "commit": None if old is None else old.provenance.get("commit"),
         "created": None if old is None else old.provenance.get("created"),
         **_differences(old, named, tests, gone),
-        "recorded": None,
-        "not_recorded": [],
-        "fails": [],
     }
     if not options.update_baseline:
         return told | {"fails": _fails(options, told)}
+    if not rows:
+        return told | {"fails": ["nothing was recorded, since no gate was judged"]}
     from pytest_modelgate.baselines.files import write
     from pytest_modelgate.baselines.samples import unpack
     from pytest_modelgate.baselines.updating import updated
@@ -217,10 +220,26 @@ def settle_baseline(
     }
 
 
+def unsettled(options: Options, *fails: str) -> dict[str, Any]:
+    """What the report holds where nothing is known of the baseline but why the run fails."""
+    return {
+        "file": options.baseline,
+        "commit": None,
+        "created": None,
+        "bars": [],
+        "missing": [],
+        "vanished": [],
+        "not_run": 0,
+        "recorded": None,
+        "not_recorded": [],
+        "fails": list(fails),
+    }
+
+
 def _differences(old: Baseline | None, rows: Sequence[Row], ran: Mapping[str, str], gone: set[str]) -> dict[str, Any]:
     """What the run has otherwise than the baseline, as plain types."""
     if old is None:
-        return {"bars": [], "missing": [], "vanished": [], "not_run": 0}
+        return {}
     from pytest_modelgate.baselines.comparing import compare
 
     found = compare(old, rows, ran=ran, gone=gone)
@@ -234,7 +253,7 @@ def _differences(old: Baseline | None, rows: Sequence[Row], ran: Mapping[str, st
 
 def _with_samples(rows: Sequence[Row], entries: Sequence[JournalEntry]) -> list[Row]:
     """The rows with the keys of the samples that were stored for them."""
-    from pytest_modelgate.baselines.entry import measured_of, numbered, test_of
+    from pytest_modelgate.baselines.entry import measured_of, numbered, slices_of, test_of
 
     stored = {}
     for entry in entries:
@@ -243,7 +262,7 @@ def _with_samples(rows: Sequence[Row], entries: Sequence[JournalEntry]) -> list[
             stored[entry["known_as"], data["about"], data["slice"], data["number"]] = data["samples"]
     found = []
     for row, number in numbered(rows):
-        family = "slices" in (row.get("details") or {})
+        family = slices_of(row.get("details") or {}) is not None
         key = test_of(row), measured_of(row["gate"]), None if family else row["slice"], number
         found.append({**row, "samples": stored.get(key)})
     return found

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import _pytest
 import pytest
 
 from pytest_modelgate import recording
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_modelgate.gatefiles.running import Runner
 
 _PACKAGE = Path(__file__).parent.parent
+_PYTEST = str(Path(_pytest.__file__).parent) + os.sep
 _RUNNER = pytest.StashKey["Runner"]()
 _FOLDER = pytest.StashKey[Path]()
 
@@ -121,7 +123,7 @@ class GateFileNode(pytest.File):
     def collect(self) -> Iterator[Gate]:
         from pytest_modelgate.gatefiles.reading import read_gate_file
 
-        if self.path.suffix != ".yaml":
+        if not self.path.name.endswith(".modelgate.yaml"):
             raise self.CollectError(f"{self.path.name}: a gate file's name ends in .modelgate.yaml; rename it")
         try:
             file = read_gate_file(self.path, root=self.config.rootpath)
@@ -170,9 +172,12 @@ class Gate(pytest.Item):
         if isinstance(error, (GateFailure, ModelgateError)):
             return self._sentence(excinfo)
         chosen = self.config.getoption("tbstyle", "auto")
+        full = self.config.getoption("fulltrace", False)
+        if not full and not self._users(excinfo):
+            return self._sentence(excinfo)
         return excinfo.getrepr(
             style="long" if chosen == "auto" else chosen,
-            tbfilter=True if self.config.getoption("fulltrace", False) else self._users,
+            tbfilter=True if full else self._users,
             showlocals=self.config.getoption("showlocals", False),
         )
 
@@ -180,7 +185,7 @@ class Gate(pytest.Item):
         """The error's own words and the gate's place, without a traceback."""
         error = excinfo.value
         shown, line = self._file.shown, self._gate.line
-        text = str(error)
+        text = str(error) if isinstance(error, (GateFailure, ModelgateError)) else excinfo.exconly()
         if isinstance(error, ModelgateError) and not isinstance(error, GateFileError):
             text = f"{shown}:{line}: {text}"
         told: Any = excinfo.getrepr(style="value")
@@ -194,18 +199,24 @@ class Gate(pytest.Item):
         return told  # type: ignore[no-any-return]
 
     def _users(self, excinfo: ExceptionInfo[BaseException]) -> Traceback:
-        """The frames of the project's own code; where there are none, those that are neither pytest's nor ours."""
+        """The frames of the project's own code; where there are none, those below pytest's and ours."""
         trace = excinfo.traceback
         root = str(self.config.rootpath) + os.sep
         own = trace.filter(lambda entry: str(entry.path).startswith(root) and not _is_foreign(str(entry.path)))
         if not own:
-            own = trace.filter(excinfo).filter(lambda entry: not str(entry.path).startswith(str(_PACKAGE) + os.sep))
-        return own or trace
+            last = max((number for number, entry in enumerate(trace) if _runs_gates(str(entry.path))), default=-1)
+            own = trace[last + 1 :].filter(lambda entry: "importlib" not in str(entry.path))
+        return own
 
 
 def _is_foreign(path: str) -> bool:
     """Whether a file belongs to an environment that lies in the project's folder, or to this package."""
     return "site-packages" in path or path.startswith(str(_PACKAGE) + os.sep)
+
+
+def _runs_gates(path: str) -> bool:
+    """Whether a file belongs to what runs a gate: this package, or pytest."""
+    return path.startswith((str(_PACKAGE) + os.sep, _PYTEST))
 
 
 def _numbered(name: str, number: int) -> str:

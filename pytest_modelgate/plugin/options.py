@@ -91,7 +91,7 @@ class Options:
                 cache=_mode(text["cache"]),
                 cache_dir=text["cache-dir"],
                 cache_limit=text["cache-limit"] if parse_size(text["cache-limit"]) else "",
-                baseline=text["baseline"],
+                baseline=_baseline(text["baseline"]),
                 mutate=mutate,
                 mutate_min=_share(text["mutate-min"]) if text["mutate-min"] or asked_share else None,
             )
@@ -154,6 +154,14 @@ def _share(text: str) -> float:
         meant = f"; was {share / 100:g} meant?" if not isinstance(share, str) and 1 < share <= 100 else ""
         raise ModelgateError(f"--modelgate-mutate-min: {text!r} is no share: give a number above 0 and up to 1{meant}")
     return float(share)
+
+
+def _baseline(text: str) -> str:
+    if text.lower().endswith(".npz"):  # the samples stand beside the baseline under that very name
+        raise ModelgateError(
+            f"--modelgate-baseline: {text!r} is the name of its samples: give one such as baseline.json"
+        )
+    return text
 
 
 def _mode(text: str) -> Mode:

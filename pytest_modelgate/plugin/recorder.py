@@ -70,11 +70,23 @@ class Recorder:
         self._last: tuple[Evidence | None, str] = (None, "")
         self._here: list[Verdict] = []
         self._baseline = baseline
+        self._deselected = False
+        self._runs: dict[str, int] = {}
+
+    def pytest_deselected(self) -> None:
+        self._deselected = True
+
+    def pytest_collection_finish(self, session: Session) -> None:
+        """Write down what a baseline knows the collected tests by, whether they get to run or not."""
+        known_as = {item.nodeid: key for item in session.items if (key := _test_key(item)) != item.nodeid}
+        if self._journal is not None and (known_as or self._deselected):
+            self._write("collected", {"known_as": known_as, "deselected": self._deselected})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Item) -> None:
         self._item, self._phase = item, "setup"
         self._here = []
+        self._runs[item.nodeid] = self._runs.get(item.nodeid, 0) + 1
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: Item) -> None:
@@ -156,7 +168,7 @@ class Recorder:
     def verdict(self, verdict: Verdict, *evidence: Evidence, again: Again | None = None) -> str | None:
         """Record a judgement and the evidence behind it; what the caller must be warned of, if anything."""
         with self._lock:
-            if any(name == "slices" for name, _ in verdict.details):
+            if any(name in ("slices", "compared") for name, _ in verdict.details):
                 self._baseline().refuse_vanished(verdict)
             self._here.append(verdict)
             if self._junit and self._item is not None:
@@ -246,6 +258,7 @@ class Recorder:
             "kind": kind,
             "test": None if item is None else item.nodeid,
             "known_as": None if item is None else _test_key(item),
+            "run": 0 if item is None else self._runs.get(item.nodeid, 0),
             "phase": self._phase,
             "worker": self._worker,
             "fixture": self._fixture,
@@ -263,8 +276,9 @@ class Recorder:
 
 
 def _test_key(item: Item) -> str:
-    """What a baseline knows a test by: its node id, without the bar where that holds one."""
-    return str(getattr(item, "baseline_key", item.nodeid))
+    """What a baseline knows a test by: its node id, without the bar or the group of xdist where that holds one."""
+    own = item.nodeid if item.parent is None else f"{item.parent.nodeid}::{item.name}"
+    return str(getattr(item, "baseline_key", own if item.nodeid.startswith(f"{own}@") else item.nodeid))
 
 
 def _check_marker(marker: Mark) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.exceptions import ModelgateError
-from pytest_modelgate.plugin.baselining import check_baseline, settle_baseline
+from pytest_modelgate.plugin.baselining import check_baseline, settle_baseline, unsettled
 from pytest_modelgate.plugin.provenance import provenance
 from pytest_modelgate.reports.baseline import fails
 from pytest_modelgate.reports.files import cannot_write, make_folder, write_reports
@@ -106,17 +106,20 @@ class Reporter:
         about = provenance(self._config, self._options, self._started)
 
         def against(rows: Sequence[Row], evaluations: Sequence[Row]) -> dict[str, Any] | None:
-            return settle_baseline(
-                self._config,
-                self.journal,
-                entries,
-                rows,
-                evaluations,
-                ran=self._outcomes,
-                collected=self._order,
-                whole=self._whole(),
-                provenance=about,
-            )
+            try:
+                return settle_baseline(
+                    self._config,
+                    self.journal,
+                    entries,
+                    rows,
+                    evaluations,
+                    ran=self._outcomes,
+                    collected=self._order,
+                    whole=self._whole(),
+                    provenance=about,
+                )
+            except ModelgateError as error:  # the report of the run must still be written, and says it
+                return unsettled(self._options, str(error))
 
         self._report = build_report(
             entries,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_modelgate.exceptions import ModelgateError
 from pytest_modelgate.reports import html, markdown
+from pytest_modelgate.writing import replace_file
 
 if TYPE_CHECKING:
     from pytest_modelgate.reports.report import Report
@@ -43,28 +42,12 @@ def make_folder(directory: str | os.PathLike[str]) -> Path:
 
 
 def _write(path: Path, text: str) -> Path:
-    """Writes the text beside its place, then moves it there: a reader sees the old file or the new one, whole."""
+    """Writes the text, at once or not at all."""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        try:
-            with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+        replace_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ModelgateError(cannot_write(path, error)) from error
     return path
-
-
-def _umask() -> int:
-    """The mask of this process; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def cannot_write(path: Path, error: OSError) -> str:

@@ -61,7 +61,8 @@ class ExactSums:
             for row, value in enumerate(rest.tolist()):
                 self._singles[0 if places is None else int(places[row])].append(value)
             return
-        while rest.any() and (unit := math.ldexp(1.0, level * self._step + self._spare)):
+        while rest.any():
+            unit = math.ldexp(1.0, level * self._step + self._spare)
             if level not in self._sums:
                 self._sums[level] = np.zeros(self._size)
             part = (rest + unit) - unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,138 @@ def test_slices_are_compared_and_do_not_vanish(project: Project) -> None:
     gone = project.run("-k", "regions")
     gone.assert_outcomes(failed=1, deselected=2)
     assert "'region=east', 'region=west' vanished since the baseline" in said(gone)
+
+
+def test_a_gap_notices_that_a_slice_vanished(project: Project) -> None:
+    gap = """
+    from pytest_modelgate import assert_gap_at_most
+
+    def test_gap():
+        assert_gap_at_most(evaluation(), "recall", by="region", at_most=0.5)
+    """
+    project.write(gap, regions=["east", "north", "south", "west"])
+    project.record()
+    project.write(gap, regions=["east", "north", "south", "south"])
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    assert "'region=west' vanished since the baseline modelgate-baseline.json: gap(recall[spam] by region)" in said(
+        result
+    )
+
+
+def test_a_larger_min_support_is_a_lowered_bar(project: Project) -> None:
+    test = """
+    def test_regress(modelgate_baseline):
+        assert_no_regression(
+            evaluation(), modelgate_baseline, "recall", margin=0.05, by_slice="region", min_support=MIN_SUPPORT
+        )
+    """
+    project.write(test.replace("MIN_SUPPORT", "100"), regions=["north", "north", "north", "south"])
+    project.record()
+    project.write(test.replace("MIN_SUPPORT", "200"), regions=["north", "north", "north", "south"])
+    result = project.run("--modelgate-fail-on-lowered-bar")
+    assert result.ret == 1
+    assert "no_regression(recall[spam]) by region: region=south is judged no more" in said(result)
+
+
+GATES = """
+    predictions: {{file: preds.csv, target: target, score: score, id: id, labels: [ham, spam], threshold: 0.5}}
+    gates:
+      recall: {{label: spam, at_least: {bar}}}
+      precision: {{label: spam, at_least: 0.80}}
+      no_regression: {{metric: f1, margin: 0.01}}
+"""
+
+
+def test_gates_of_files_that_did_not_get_to_run_keep_their_entries(project: Project) -> None:
+    rows = [f"{i},{i % 2},{0.9 if (i % 2) ^ (i < 10) else 0.1}" for i in range(200)]
+    (project.pytester.path / "preds.csv").write_text("\n".join(["id,target,score", *rows]), "utf-8")
+    gates = project.pytester.path / "spam.modelgate.yaml"
+    gates.write_text(textwrap.dedent(GATES).format(bar=0.8), "utf-8")
+    before = project.record()
+    assert len(before) == 3
+    gates.write_text(textwrap.dedent(GATES).format(bar=0.99), "utf-8")
+    assert project.run(UPDATE, "-x").ret != 0
+    assert project.entries() == before
+
+
+def test_tests_that_a_plugin_leaves_out_on_workers_keep_their_entries(project: Project) -> None:
+    grouped = """
+    @pytest.mark.xdist_group("one")
+    def test_grouped(modelgate_baseline):
+        assert_no_regression(evaluation(), modelgate_baseline, "accuracy")
+    """
+    project.write(PLAIN, grouped)
+    before = project.record()
+    assert len(before) == 2
+    project.pytester.makeconftest("""
+    def pytest_collection_modifyitems(config, items):
+        config.hook.pytest_deselected(items=items[:1])
+        del items[:1]
+    """)
+    arguments = ("-p", "no:cacheprovider", "-n", "1", "--dist", "loadgroup", UPDATE)
+    result = project.pytester.runpytest_subprocess(*arguments)
+    result.assert_outcomes(passed=1)  # whose id has the name of its group here
+    assert project.entries() == before
+
+
+def test_a_test_that_runs_again_counts_as_it_ran_last(project: Project) -> None:
+    again = """
+    def test_flaky(modelgate_baseline, times=[]):
+        times.append(1)
+        assert_no_regression(evaluation(), modelgate_baseline, "accuracy")
+        assert_recall_at_least(evaluation(breaks=0 if len(times) > 1 else 300), {bar})
+    """
+    project.write(again)
+    project.pytester.makeconftest("""
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if any(report.failed for report in reports):
+            item._initrequest()
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+    """)
+    entries = project.record()
+    assert list(entries) == [
+        "test_model.py::test_flaky no_regression(accuracy, margin=0)",
+        "test_model.py::test_flaky recall[spam] >= 0.9",
+    ]
+    assert [row["passed"] for row in project.report()["verdicts"]] == [True, True]
+    assert all("number" not in entry for entry in entries.values())
+    assert entries["test_model.py::test_flaky no_regression(accuracy, margin=0)"]["samples"]
+
+
+def test_a_baseline_that_cannot_be_written_is_a_sentence_in_the_report(project: Project) -> None:
+    project.write(PLAIN)
+    (project.pytester.path / "taken").write_text("a file, and no folder")
+    result = project.run(UPDATE, "--modelgate-baseline=taken/baseline.json")
+    assert result.ret == 1
+    assert "cannot write the baseline to" in said(result)
+    assert "Traceback" not in said(result) + result.stderr.str()
+    assert project.report()["answer"] == "failed"
+    assert "cannot write the baseline to" in project.report()["headline"]
+
+
+def test_a_baseline_is_not_named_as_its_samples(project: Project) -> None:
+    project.write(PLAIN)
+    result = project.run(UPDATE, "--modelgate-baseline=pinned.npz")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "'pinned.npz' is the name of its samples: give one such as baseline.json" in result.stderr.str()
+
+
+def test_a_run_without_a_gate_records_nothing(project: Project) -> None:
+    project.write(BARS)
+    assert project.run(UPDATE, "nowhere.py").ret == pytest.ExitCode.USAGE_ERROR
+    assert not project.file.exists()
+    before = project.record()
+    result = project.run(UPDATE, "-k", "nothing")
+    assert result.ret != 0
+    assert "nothing was recorded, since no gate was judged" in said(result)
+    assert project.entries() == before
 
 
 def test_another_file(project: Project) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 
 from pytest_modelgate.evidence.identity import hash_names
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.metrics.slicing import SliceColumn, slice_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_modelgate.evidence.tables.table import Table
 
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,999})")  # Python reads no number of more than 4,300 digits
 _BOOLS = {"True": True, "true": True, "False": False, "false": False}
 
 
@@ -97,11 +98,23 @@ def names(cells: Cells) -> NDArray[np.uint64]:
 
 
 def slicing(cells: Cells) -> Any:
-    """The values that samples are cut by, [n]; text that is all true or false is bools."""
-    values = cells.filled
-    if cells.table.text and set(values) <= _BOOLS.keys():
-        return np.array([_BOOLS[value] for value in values], dtype=bool)
-    return values
+    """The values that samples are cut by, [n]."""
+    return cells.filled
+
+
+def slicing_of_text(column: SliceColumn) -> SliceColumn:
+    """The whole column, of text: as bools where every value is true or false, as numbers where each reads as one.
+
+    >>> slicing_of_text(slice_column("age", ["9", "10", "9"])).values
+    (9, 10)
+    """
+    values: list[Any] = [str(value) for value in column.values]
+    if values and set(values) <= _BOOLS.keys():
+        values = [_BOOLS[value] for value in values]
+    elif all(_WHOLE.fullmatch(value) and value != "-0" and -(2**63) <= int(value) < 2**63 for value in values):
+        values = list(map(int, values))
+    typed = slice_column(column.name, values)
+    return SliceColumn(column.name, typed.codes[column.codes], typed.values)
 
 
 def as_index(text: object) -> int | None:

@@ -145,6 +145,9 @@ class FoundClasses:
         except TypeError:
             row = next(row for row, value in enumerate(values) if isinstance(value, (list, dict)))
             raise cells.wrong(row, f"{values[row]!r} is no class") from None
+        if "nan" in {str(value).lower() for value in self._codes}:
+            row = next(row for row, value in enumerate(values) if str(value).lower() == "nan")
+            raise cells.wrong(row, "the value is NaN (where a class is called so, give labels=)")
         if len(self._codes) > INFERRED_CLASSES:
             raise cells.unlike(f"more than {INFERRED_CLASSES:,} different values are no classes; give labels=")
         self._numbers.add(False)

@@ -6,9 +6,10 @@ __tracebackhide__ = True
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from pytest_modelgate.evidence.tables.lines import open_text
 from pytest_modelgate.evidence.tables.table import Table
@@ -33,11 +34,19 @@ class CsvTable(Table):
     def chunks(self, wanted: Sequence[str], rows: int | None) -> Iterator[dict[str, Any]]:
         self.require(wanted)
         at = [(column, self.columns.index(column)) for column in wanted]
+        width = len(self.columns)
         with open_text(self.path) as text:
-            found = self._rows(text)
-            next(found)
-            while chunk := [cells for _, cells in islice(found, rows or _ROWS)]:
-                yield {column: [cells[index] for cells in chunk] for column, index in at}
+            reader = csv.reader(text, strict=True)
+            with self._told(reader):
+                while not next(reader):  # the header comes after empty lines, if any
+                    pass
+                while chunk := list(islice(reader, rows or _ROWS)):
+                    if set(map(len, chunk)) != {width}:
+                        chunk = [cells for cells in chunk if cells]
+                        if any(len(cells) != width for cells in chunk):
+                            self._refuse_ragged()
+                    if chunk:
+                        yield {column: [cells[index] for cells in chunk] for column, index in at}
 
     def place(self, row: int) -> str:
         with open_text(self.path) as text:
@@ -45,19 +54,27 @@ class CsvTable(Table):
         return f"{self.name}:{line}"
 
     def _rows(self, text: TextIO) -> Iterator[tuple[int, list[str]]]:
-        """Each row with its last line's number, the header included; an error for one of another length."""
+        """Each row that is not empty with its last line's number, the header included."""
         reader = csv.reader(text, strict=True)
-        width = 0
-        try:
+        with self._told(reader):
             for cells in reader:
-                if not cells:
-                    continue
-                width = width or len(cells)
+                if cells:
+                    yield reader.line_num, cells
+
+    def _refuse_ragged(self) -> NoReturn:
+        """An error for the first row of another length, which is found by reading once more."""
+        width = len(self.columns)
+        with open_text(self.path) as text:
+            for line, cells in self._rows(text):
                 if len(cells) != width:
-                    raise EvidenceError(
-                        f"{self.name}:{reader.line_num}: {len(cells)} cells, but the header names {width} columns"
-                    )
-                yield reader.line_num, cells
+                    raise EvidenceError(f"{self.name}:{line}: {len(cells)} cells, but the header names {width} columns")
+        raise EvidenceError(f"{self.name} changed while it was read; read it again")
+
+    @contextmanager
+    def _told(self, reader: Any) -> Iterator[None]:
+        """What the reader refuses, told with file and line."""
+        try:
+            yield
         except csv.Error as error:
             raise EvidenceError(f"{self.name}:{reader.line_num}: this is not CSV: {error}") from error
 

@@ -14,6 +14,28 @@ from typing import BinaryIO, TextIO, cast
 
 from pytest_modelgate.exceptions import EvidenceError
 
+_LINE_BYTES = 1 << 26
+
+
+class _Lines(io.BufferedIOBase):
+    """The bytes of a text file, as long as no line is so long that memory would not hold it."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._line = 0  # bytes of the line so far
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        found = self._file.read1(size)  # type: ignore[attr-defined]
+        end = max(found.rfind(b"\n"), found.rfind(b"\r"))
+        self._line = len(found) - end - 1 + (self._line if end < 0 else 0)
+        if self._line > _LINE_BYTES:
+            raise EvidenceError(f"{self._path} has a line of more than {_LINE_BYTES:,} bytes: give each sample a line")
+        return bytes(found)
+
 
 def open_bytes(path: Path) -> BinaryIO:
     """The bytes of a file, unpacked where its name ends in .gz."""
@@ -28,7 +50,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
         EvidenceError: the text is not UTF-8 (names the line), or what was packed is cut off or damaged.
     """
     try:
-        with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        with (
+            open_bytes(path) as file,
+            io.TextIOWrapper(cast(BinaryIO, _Lines(file, path)), encoding="utf-8-sig", newline="") as text,
+        ):
             yield text
     except UnicodeDecodeError as error:
         raise EvidenceError(f"{_first_bad_line(path)}: the text is not UTF-8; save the file as UTF-8") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __tracebackhide__ = True
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WHOLE_BYTES = 1 << 28
+_HEADER_BYTES = 1 << 16
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 
 
@@ -66,10 +68,13 @@ class _Array:
         self._whole: NDArray[Any] | None = None
         self._read = 0
         try:
-            self._stream: IO[bytes] = archive.open(f"{column}.npy")
-            version = np.lib.format.read_magic(self._stream)
+            with archive.open(f"{column}.npy") as member:
+                head = io.BytesIO(member.read(_HEADER_BYTES))  # no more, however long the header says that it is
+            version = np.lib.format.read_magic(head)
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, by_columns, self._dtype = read[version](self._stream)
+            shape, by_columns, self._dtype = read[version](head)
+            self._stream: IO[bytes] = archive.open(f"{column}.npy")
+            self._stream.read(head.tell())
         except KeyError as error:  # of a version that numpy writes for arrays of named fields alone
             raise EvidenceError(f"{self._what} is no array of numbers or text: {error}") from error
         except _UNREADABLE as error:
@@ -77,11 +82,13 @@ class _Array:
         if self._dtype.kind not in "fiubUS":
             remedy = "it would have to be unpickled; save numbers or text" if self._dtype.hasobject else "save numbers"
             raise EvidenceError(f"{self._what} is of the type {self._dtype}: {remedy}")
-        if len(shape) not in (1, 2) or 0 in shape[1:]:
+        if len(shape) not in (1, 2) or 0 in shape[1:] or not self._dtype.itemsize:
             raise EvidenceError(f"{self._what} has the shape {list(shape)}; a column is [N] or [N, K]")
         self.length: int = shape[0]
         self._shape = shape[1:]
         self.row_bytes = self._dtype.itemsize * prod(self._shape)
+        if self.row_bytes > _WHOLE_BYTES:
+            raise EvidenceError(f"{self._what} has rows of {self.row_bytes:,} bytes, which are too large to be read")
         self._by_columns = bool(by_columns) and len(shape) == 2
         if self._by_columns and self.length * self.row_bytes > _WHOLE_BYTES:
             raise EvidenceError(

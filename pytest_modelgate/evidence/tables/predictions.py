@@ -6,6 +6,7 @@ __tracebackhide__ = True
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pytest_modelgate.evidence.collecting import Collector
-from pytest_modelgate.evidence.tables.cells import Cells, names, numbers, slicing, weights
+from pytest_modelgate.evidence.tables.cells import Cells, names, numbers, slicing, slicing_of_text, weights
 from pytest_modelgate.evidence.tables.classes import Classes, FoundClasses
 from pytest_modelgate.evidence.tables.opening import open_table
 from pytest_modelgate.exceptions import EvidenceError
@@ -70,8 +71,7 @@ def read_predictions(
         if not start:
             raise EvidenceError(f"{table.name} has no rows: there is no sample to evaluate")
         if "ids" in given:
-            _refuse_repeated(table, given["ids"], reading.ids, chunk_rows)
-            reading.ids.clear()
+            _refuse_repeated(table, given["ids"], collector.sorted_ids, chunk_rows)
         return reading.finish()
 
 
@@ -97,7 +97,6 @@ class _Reading:
         self._found: FoundClasses | None = None
         self._decisions: Classes | None = None
         self._weighed = False
-        self.ids: list[NDArray[np.uint64]] = []
         if collector.outputs == "labels" and collector.task != "multilabel":
             if collector.labels is not None:
                 self._decisions = self._lookup(len(collector.labels), None)
@@ -130,14 +129,15 @@ class _Reading:
                 f"{self._table.name}, column {self._design['weights']!r}: all weights are 0, so that no sample counts"
             )
         found: Evaluation = self._named(self._collector.finish)
-        return found
+        kept = found.samples
+        if not self._table.text or kept is None or kept.slices is None:
+            return found
+        return replace(found, samples=replace(kept, slices=tuple(map(slicing_of_text, kept.slices))))
 
     def _add_design(self, chunk: Chunk) -> None:
         design: dict[str, NDArray[Any]] = {}
         for name, column in self._design.items():
             design[name] = weights(chunk[column]) if name == "weights" else names(chunk[column])
-        if "ids" in design:
-            self.ids.append(design["ids"])
         self._weighed = self._weighed or bool(design.get("weights", np.zeros(1)).any())
         self._collector.add_design(**design)
 
@@ -228,10 +228,8 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{type(value).__name__} {text[:40]}..."
 
 
-def _refuse_repeated(table: Table, column: str, parts: Sequence[NDArray[np.uint64]], chunk_rows: int | None) -> None:
+def _refuse_repeated(table: Table, column: str, every: NDArray[np.uint64], chunk_rows: int | None) -> None:
     """An `EvidenceError` where an id stands twice: the file is then read again to tell where."""
-    every = np.concatenate(parts)
-    every.sort()
     twice = every[1:][every[1:] == every[:-1]]
     if not len(twice):
         return

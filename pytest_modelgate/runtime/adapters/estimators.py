@@ -109,7 +109,12 @@ class Estimator(Foreign):
         if not isinstance(found, list):
             return np.asarray(found)
         tables = [np.asarray(table) for table in found]
-        odd = next((place for place, table in enumerate(tables) if table.ndim != 2 or table.shape[1] != 2), None)
+        classes = getattr(self.model, "classes_", [(0, 1)] * len(tables))
+        both = [
+            table.ndim == 2 and table.shape[1] == 2 and list(of) == [0, 1]
+            for table, of in zip(tables, classes, strict=True)
+        ]
+        odd = next((place for place, ok in enumerate(both) if not ok), None)
         if odd is not None:
             raise EvidenceError(f"{self.name} was not fitted with both 0 and 1 for label {odd}")
         return np.stack([table[:, 1] for table in tables], axis=1)

@@ -77,7 +77,7 @@ class Foreign(ABC):
         if not hasattr(found, "shape") and not isinstance(found, list):
             raise EvidenceError(f"{self.name} gave {type(found).__name__}; it must return an array or a tensor")
         array = to_numpy(found)
-        if self.outputs == "labels":
+        if self.outputs == "labels" and array.ndim:
             array = self._classes(array.reshape(len(array)) if array.size == len(array) else array, "preds")
         return torch.from_numpy(_numbers(array, f"what {self.name} gave"))
 

@@ -70,6 +70,12 @@ def from_torchmetrics(
     kind = _kind(metric) if of is None else of
     if kind not in _NEEDS:
         raise MetricError(f"of={of!r} is none of {', '.join(map(repr, _NEEDS))}{did_you_mean(of, _NEEDS)}")
+    own = getattr(metric, "threshold", 0.5)
+    if kind == "labels" and own != 0.5:
+        raise MetricError(
+            f"{title} has threshold={own:g}, and its classes are decided at the evaluation's: evaluate with "
+            f"threshold={own:g}, and make the metric without"
+        )
     better = metric.higher_is_better if higher_is_better is None else higher_is_better
     function = _Function(metric, title, float_preds=kind != "labels")
     plain = custom_metric(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from pytest_modelgate import Evaluation, EvidenceError, MetricError, custom_metric, evaluate
+from pytest_modelgate.evidence import comparing
 from pytest_modelgate.evidence.comparing import check_comparable, comparable, difference
 from pytest_modelgate.evidence.pairing import Change, align, change
 from pytest_modelgate.metrics.registry import METRICS, get_metric
@@ -515,3 +517,31 @@ def test_an_error_beyond_the_greatest_is_refused(name: str) -> None:
     with pytest.raises(EvidenceError, match=r"greatest possible value is given as 5\.0, but there is a 6"):
         compared(name, values(wrong), values(np.where(rows == 7, wrong, OLD_VALUES)), max_error=5.0)
     assert compared(name, values(wrong), values(wrong), max_error=6.0).bounds.interval is not None
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_triples_of_many_classes_are_counted(monkeypatch: pytest.MonkeyPatch, weighed: bool) -> None:
+    """More triples of classes than a byte has values."""
+    rng = np.random.default_rng(8)
+    target, before, after = (rng.integers(0, 10, N) for _ in range(3))
+    weights = rng.integers(1, 9, N) if weighed else np.ones(N)
+    more = {"weights": weights} if weighed else {}
+    given: list[Any] = []
+    original = comparing.paired_dirichlet_interval
+
+    def judged(*arguments: Any, **keywords: Any) -> Any:
+        given.append(arguments)
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(comparing, "paired_dirichlet_interval", judged)
+    both = [
+        Evaluation.from_predictions(target=target, preds=preds, outputs="labels", ids=IDS, **more)
+        for preds in (after, before)
+    ]
+    compared("f1", *both, average="macro")
+    actual, old, new, counts = given[0][:4]
+    found = dict(zip(zip(actual.tolist(), old.tolist(), new.tolist(), strict=True), counts / counts.sum(), strict=True))
+    expected: Counter[tuple[int, int, int]] = Counter()
+    for row, weight in zip(zip(target.tolist(), before.tolist(), after.tolist(), strict=True), weights, strict=True):
+        expected[row] += weight / weights.sum()
+    assert found == pytest.approx(expected)

@@ -39,6 +39,18 @@ def test_classes_first_or_last() -> None:
     assert last.interval("accuracy") == flat.interval("accuracy")
 
 
+def test_one_sample_in_two_sets_is_one_group() -> None:
+    """Its id tells so, whatever its row; without ids the samples of two sets are different ones."""
+    ids = np.arange(30)
+    whole = made(TOKENS[:20], SCORES[:20], ids=ids[:20]) + made(TOKENS[:9:-1], SCORES[:9:-1], ids=ids[:9:-1])
+    assert whole.samples is not None
+    assert whole.samples.groups is not None
+    assert np.unique(whole.samples.groups, return_counts=True)[1].tolist().count(10) == 10
+    unnamed = made(TOKENS[:20], SCORES[:20]) + made(TOKENS[:9:-1], SCORES[:9:-1])
+    assert unnamed.samples is not None
+    assert len(np.unique(unnamed.samples.groups)) == 40
+
+
 @pytest.mark.parametrize(
     ("target", "preds", "more"),
     [

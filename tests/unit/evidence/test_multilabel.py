@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from pytest_modelgate import Evaluation, EvidenceError, MetricError
-from pytest_modelgate.evidence.label_counts import count_labels
+from pytest_modelgate.evidence.label_counts import LabelCounts, count_labels
 
 N, LABELS = 240, ("cat", "dog", "cow")
 draw = np.random.default_rng(8)
@@ -34,6 +34,14 @@ def made(rows: Any = slice(None), **more: Any) -> Evaluation:
 
 
 WHOLE = made()
+
+
+def test_one_batch_out_of_range_tells_logits() -> None:
+    """Probabilities that were said to be logits lie in [0, 1] in every batch, not in the last one alone."""
+    counted, target = LabelCounts("logits", 0.5), np.array([[0, 1]])
+    for scores, alike in (([[0.2, 0.9]], True), ([[-2.0, 3.0]], False), ([[0.2, 0.9]], False)):
+        counted.add(np.array(scores), target, 0)
+        assert counted.like_probabilities is alike
 
 
 class TestAgainstOthers:

@@ -151,6 +151,7 @@ def test_other_names(key: Any, name: str) -> None:
         (("regoin", "north"), "no slices by 'regoin', only by 'region', 'hour', 'urgent'; did you mean 'region'"),
         (9, "no slice 9"),
         (("hour", True), "no slice 'hour=True'"),
+        ("True", "no slice 'True': .*'not urgent'[^?]*$"),
         (("urgent", 1), "no slice 'urgent=1'"),
         (True, "no slice True"),
         ("", "no slice ''"),

@@ -176,6 +176,8 @@ OF_FILES = [
         "check_model needs data.test",
     ),
     (ANY, 1, "recall needs something to judge"),
+    ("data:\n  train: a:b\n  test: a:b\n", 3, "data.test is a:b, and so is data.train: each set has its own samples"),
+    ("data:\n  validation: a:b\n  train: a:b\n", 2, "data.validation is a:b, and so is data.train"),
     (MODEL + ON, 3, "model: and predictions: stand together"),
     (
         ON + "labels: [a, b]\n",
@@ -193,6 +195,7 @@ OF_FILES = [
     (ON.replace("target: t, ", ""), 1, "predictions needs target"),
     (ON + "gates: {no_regression: f1}\n", 2, "no_regression compares sample by sample: name the column of ids"),
     (ON + "gates: {loss: {at_most: 0.5}}\n", 2, "predictions hold no loss"),
+    (ON + "gates: {no_leakage: true}\n", 2, "no_leakage reads data, not predictions: it needs a file with data:"),
     (ON + "gates: {mae: {at_most: 0.5}}\n", 2, "mae is for a value: column, and predictions name score:"),
     (ON.replace("score", "value") + ANY, 2, "recall is for classes"),
     (ON.replace("score", "label") + "gates: {roc_auc: {at_least: 0.5}}\n", 2, "roc_auc needs scores"),
@@ -257,6 +260,7 @@ PATHS = [
     "link/x.pt",
     ".",
     "a\0b",
+    "x" * 300,
 ]
 
 

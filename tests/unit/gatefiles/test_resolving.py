@@ -67,13 +67,16 @@ def test_an_installed_package(tmp_path: Path) -> None:
         ("shop.model.deep:load", "shop.model is a module, not a package, and holds no 'deep'"),
         ("shop.model:laod", "shop.model has no 'laod'; did you mean 'load'?"),
         ("shop.model:Net.smal", "shop.model:Net has no 'smal'; did you mean 'small'?"),
+        ("shop.model:os.getcwd", "os is a module; write os:getcwd"),
+        ("lower.part:load", 'it is in src/: add pythonpath = ["src"] to pytest\'s settings, or install the project'),
+        ("low:load", 'it is in src/: add pythonpath = ["src"]'),
         ("shop.model:NAMES", "is a list, which cannot be called; name a function"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, reference: str, words: str) -> None:
-    text = "NAMES = []\nclass Net:\n    def small(self): ...\n\ndef load(): ...\n"
+    text = "import os\nNAMES = []\nclass Net:\n    def small(self): ...\n\ndef load(): ...\n"
     with pytest.raises(ModelgateError) as found:
-        resolve(reference, root=project(tmp_path, shop__model=text))
+        resolve(reference, root=project(tmp_path, shop__model=text, src__lower__part="", src__low=""))
     assert repr(reference) in str(found.value)
     assert words in str(found.value)
 

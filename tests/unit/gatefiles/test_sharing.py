@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pytest_modelgate import recording
 from pytest_modelgate.evidence.evaluation import Evaluation
+from pytest_modelgate.evidence.history import History
 from pytest_modelgate.evidence.origin import Call, Origin
 from pytest_modelgate.gatefiles.sharing import Store, dumps, loads
 
@@ -64,6 +67,22 @@ def test_another_process_takes_what_the_first_one_left(tmp_path: Path) -> None:
     assert found.fingerprint == made.fingerprint
     other = replace(made, threshold=0.4)
     assert Store(tmp_path).evaluation((*key, 2), lambda: other) is other
+
+
+def test_another_process_records_the_training_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[History] = []
+    monkeypatch.setattr(recording, "listener", lambda: SimpleNamespace(history=heard.append))
+    trained = History(model="Net", loss="mse_loss")
+    trained.log(epoch=1, train_loss=0.5)
+    trained.log(epoch=2, train_loss=float("nan"))
+    trained.origin = {"state": "trained", "key": "abc", "trained_at": None}
+    for _ in range(2):
+        Store(tmp_path).evaluation("a", evaluation, history=lambda: trained)
+    assert [one.summary() for one in heard] == [trained.summary()]
+    assert heard[0].origin == trained.origin
+    for folder in (tmp_path, None):
+        Store(folder).evaluation("b", evaluation)
+    assert len(heard) == 1
 
 
 def test_others_wait_for_the_one_that_evaluates(tmp_path: Path) -> None:

@@ -138,6 +138,8 @@ class TestFromLabels:
             ({"target": [0, -1], "preds": [0, 1]}, "target must be class indices from 0 to 1: 1 of 2, the first is -1"),
             ({"target": ["a", "a"], "preds": ["a", "a"]}, "at least two classes, not 1: give labels="),
             ({"target": ["a", "b"], "preds": [0, 1]}, "names of classes and other values are mixed, such as"),
+            ({"target": ["a", None], "preds": ["a", "b"]}, "names of classes and other values are mixed, such as None"),
+            ({"target": np.array(["a", np.nan]), "preds": ["a", "b"]}, "a class is called 'nan'"),
             ({"target": ["a", "c"], "preds": ["a", "b"], "labels": ("a", "b")}, "the first is 'c' at position 1"),
             ({"target": [0, 1], "preds": [0, 1], "labels": ("a", "b"), "num_classes": 3}, "2 labels for 3 classes"),
             ({"target": [10**6], "preds": [0]}, "hard to believe"),

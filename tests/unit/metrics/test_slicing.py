@@ -182,3 +182,48 @@ def test_it_cannot_be_written_to() -> None:
     with pytest.raises(ValueError, match="read-only"):
         slice_column("c", ["a", "b"]).codes[0] = 1
     assert repr(slice_column("c", ["a", "b"])) == "<SliceColumn 'c': 2 values of 2 samples>"
+
+
+@given(KINDS)
+@settings(max_examples=60, deadline=None)
+def test_titles_are_found(values: list[Any]) -> None:
+    column = slice_column("c", values)
+    assert [column.find(title) for title in column.titles] == list(range(len(column.values)))
+    assert tuple(map(column.title, range(len(column.values)))) == column.titles
+
+
+@pytest.mark.parametrize(
+    "title", ["c=01", "c=+1", "c= 1", "c=1.0", "c=1_0", "c=\u0661", "c=2", "c=", "c", "d=1", "not c"]
+)
+def test_other_titles_are_not(title: str) -> None:
+    assert slice_column("c", [1, 10]).find(title) is None
+    assert slice_column("c", ["1", "10"]).find(title) is None
+
+
+def test_names_of_bools() -> None:
+    column = slice_column("urgent", [True, False])
+    assert [column.find(title) for title in ("urgent", "not urgent", "urgent=True", "not", "")] == [
+        0,
+        1,
+        None,
+        None,
+        None,
+    ]
+
+
+@given(KINDS, st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_that_are_taken(values: list[Any], data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=20))
+    taken = slice_column("c", values).take(np.array(rows))
+    fresh = slice_column("c", [values[row] for row in rows])
+    assert (taken.values, taken.codes.tolist(), taken.codes.dtype) == (
+        fresh.values,
+        fresh.codes.tolist(),
+        fresh.codes.dtype,
+    )
+
+
+def test_whole_numbers_beyond_64_bits() -> None:
+    with pytest.raises(EvidenceError, match="row 1 is"):
+        slice_column("c", [1, 2**63])

@@ -185,7 +185,7 @@ def test_cells_need_the_class_of_each_sample():
 def test_tables_are_exact_in_any_order_and_chunk(classes):
     rng = np.random.default_rng(3)
     n = 2 * CHUNK + 5
-    target, preds = rng.integers(0, classes, n), rng.integers(0, classes, n)
+    target, preds = (rng.integers(0, classes, n, dtype=np.uint8) for _ in range(2))
     weights = rng.exponential(size=n) * 10.0 ** rng.integers(-9, 9, n)
     table = weighted_table(Samples(target=target, preds=preds, weights=weights), classes)
     order = rng.permutation(n)

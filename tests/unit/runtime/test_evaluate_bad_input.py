@@ -150,6 +150,16 @@ def test_absent_devices(device: str) -> None:
         on((LOGITS, CLASS), device=device)
 
 
+@pytest.mark.parametrize("kind", ["logits", "probabilities", "labels"])
+def test_a_model_that_gives_one_number_for_all(kind: str) -> None:
+    class Mean(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs.mean()
+
+    with pytest.raises(EvidenceError, match=r"outputs of shape \[\] and targets of shape \[4\] do not fit"):
+        evaluate(Mean(), (LOGITS, CLASS), outputs=kind)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

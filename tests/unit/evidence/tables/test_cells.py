@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pytest_modelgate.evidence.identity import hash_names
-from pytest_modelgate.evidence.tables.cells import Cells, as_index, names, numbers, slicing, weights
+from pytest_modelgate.evidence.tables.cells import Cells, as_index, names, numbers, slicing_of_text, weights
 from pytest_modelgate.evidence.tables.table import Table
 from pytest_modelgate.exceptions import EvidenceError
+from pytest_modelgate.metrics.slicing import slice_column
 
 
 class Made(Table):
@@ -74,6 +75,7 @@ def test_weights_are_one_a_row_and_not_negative():
         (["1", "2"], True, [1, 2]),
         (["1", "b", "03"], True, [1, "b", "03"]),
         (["1", str(2**64)], True, [1, 2**64]),
+        (["1", "9" * 5000], True, [1, "9" * 5000]),
         (["1", 1], False, ["1", 1]),
         (np.array(["a", "1"]), False, ["a", "1"]),
         (np.array([5, -6]), False, [5, -6]),
@@ -83,12 +85,28 @@ def test_names(values, text, as_given):
     assert names(cells(values, text)).tolist() == hash_names(as_given, "ids").tolist()
 
 
-def test_text_that_is_true_or_false_cuts_as_bools():
-    assert slicing(cells(["True", "false"], True)).tolist() == [True, False]
-    assert slicing(cells(["True", "no"], True)) == ["True", "no"]
-    assert slicing(cells(["True"], False)) == ["True"]
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (["True", "false", "true"], [True, False, True]),
+        (["false"], [False]),
+        (["True", "no"], ["True", "no"]),
+        (["10", "9", "-1", "9"], [10, 9, -1, 9]),
+        (["10", "09"], ["10", "09"]),
+        (["10", "-0"], ["10", "-0"]),
+        (["1", "1.0"], ["1", "1.0"]),
+        (["1", str(2**63)], ["1", str(2**63)]),
+        (["1", "9" * 5000], ["1", "9" * 5000]),
+        (["1", "True"], ["1", "True"]),
+    ],
+)
+def test_text_cuts_as_what_all_of_it_reads_as(text, values):
+    found, wanted = slicing_of_text(slice_column("c", text)), slice_column("c", values)
+    assert found.values == wanted.values
+    assert found.codes.tolist() == wanted.codes.tolist()
+    assert list(map(type, found.values)) == list(map(type, wanted.values))
 
 
-@pytest.mark.parametrize("cell", ["", "a", "1.5", "1.00", "٣", "1e0", None, 1.5, [1]])
+@pytest.mark.parametrize("cell", ["", "a", "1.5", "1.00", "٣", "1e0", "1" * 5000, None, 1.5, [1]])
 def test_what_is_no_index(cell):
     assert as_index(cell) is None

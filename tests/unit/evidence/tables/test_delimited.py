@@ -7,6 +7,7 @@ import gzip
 import pytest
 
 from pytest_modelgate import Evaluation
+from pytest_modelgate.evidence.tables import lines
 from pytest_modelgate.exceptions import EvidenceError
 
 GOOD = "target,score\n0,0.1\n1,0.2\n"
@@ -102,6 +103,23 @@ def test_all_weights_zero(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "pack"), [("p.csv", bytes), ("p.csv.gz", gzip.compress), ("p.jsonl.gz", gzip.compress)]
+)
+def test_a_line_that_never_ends(read, monkeypatch, name, pack):
+    """Unpacked it may be a thousand times as large as the file, and a line is read whole."""
+    monkeypatch.setattr(lines, "_LINE_BYTES", 100_000)
+    with pytest.raises(EvidenceError, match=rf"{name} has a line of more than 100,000 bytes"):
+        read(name, pack((b"" if "json" in name else GOOD.encode()) + b"0" * 200_000))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_measured_one_by_one(read, monkeypatch, end):
+    monkeypatch.setattr(lines, "_LINE_BYTES", 20_000)
+    text = GOOD + "".join(f"1,0.{'1' * size}\n" for size in (9_000, 19_000, 19_990, 1, 8_192, 19_000))
+    assert read("p.csv", text.replace("\n", end)).n == 8
+
+
 @pytest.mark.parametrize("content", [gzip.compress(GOOD.encode())[:-9], GOOD.encode(), b""])
 def test_packed_and_cut_off(read, content):
     says = r"p.csv.gz is no gzipped file, or is cut off" if content else "p.csv.gz is empty"
@@ -131,6 +149,17 @@ def test_classes_that_nobody_named(read):
     assert read("p.csv", "target,label\nb,a\na,a\n", chunk_rows=1, **given).labels == ("a", "b")
     with pytest.raises(EvidenceError, match=r"'-1' is no class index below 10,000: give labels="):
         read("p.csv", "target,label\n-1,0\n0,1\n", **given)
+    with pytest.raises(EvidenceError, match=r"p.csv:3, column 'label': the value is NaN \(where a class is called so"):
+        read("p.csv", "target,label\n1,0\n0,nan\n", **given)
+    assert read("p.csv", "target,label\nnan,a\na,nan\n", labels=["a", "nan"], **given).n == 2
     many = "target,label\n" + "".join(f"a{row},b{row}\n" for row in range(5001))
     with pytest.raises(EvidenceError, match=r"more than 10,000 different values are no classes; give labels="):
         read("p.csv", many, **given)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, None])
+def test_empty_lines_fill_no_chunk(read, chunk_rows):
+    text = "\n\ntarget,score\n\n\n\n\n0,0.1\n\n\n\n\n\n1,0.2\n\n"
+    assert read("p.csv", text, chunk_rows=chunk_rows).n == 2
+    with pytest.raises(EvidenceError, match=r"p.csv:17: 3 cells, but the header names 2 columns"):
+        read("p.csv", text + "\n1,2,3\n", chunk_rows=chunk_rows)

@@ -76,3 +76,17 @@ def test_classes_that_nobody_named(read):
         read("p.jsonl", rows.format('"b"', "0", "0", "1"), **given)
     with pytest.raises(EvidenceError, match=r"p.jsonl:2, column 'label': \[1\] is no class"):
         read("p.jsonl", rows.format("1", "0", "0", "[1]"), **given)
+
+
+ROW = '{"target": 1, "score": 0.5}'
+
+
+@pytest.mark.parametrize("line", [f"  {ROW}", f"{ROW}  ", f"{ROW}\t\r", ROW])
+def test_space_around_an_object(read, line):
+    assert read("p.jsonl", f"{ROW}\n{line}\n{ROW}").n == 3
+
+
+@pytest.mark.parametrize("line", [f"{ROW}{ROW}", f"{ROW},", f"{ROW} x", "{", f"{ROW}]", "{}}"])
+def test_more_than_an_object(read, line):
+    with pytest.raises(EvidenceError, match=r"p.jsonl:2: this line is not JSON"):
+        read("p.jsonl", f"{ROW}\n{line}\n{ROW}\n")

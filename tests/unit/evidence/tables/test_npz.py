@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -123,12 +124,31 @@ def archive(**members):
             archive(score=array(np.zeros(3)).replace(b"\x01\x00", b"\x09\x00", 1)),
             r"array 'score' is no array of numbers",
         ),
+        (archive(score=array(np.zeros(3, "U1")).replace(b"<U1", b"<U0")), r"array 'score' .* a column is"),
         (archive(score=array(np.zeros(3)).replace(b"(3,)", b"(-3)")), r"array 'score' cannot be read"),
     ],
 )
 def test_what_is_wrong_with_an_array(read, content, says):
     with pytest.raises(EvidenceError, match=says):
         read("p.npz", content)
+
+
+def test_what_is_claimed_takes_no_memory(read):
+    """Zeros are packed a thousand to one: what a header claims is not what fits."""
+    wide = array(np.zeros((3, 2))).replace(b"(3, 2), ", b"(3, 10000000000), ")
+    header = b"\x93NUMPY\x02\x00" + (1 << 30).to_bytes(4, "little") + b" " * (1 << 24)
+    tracemalloc.start()
+    try:
+        with pytest.raises(EvidenceError, match=r"array 'score' has rows of 80,000,000,000 bytes, which are too large"):
+            read("p.npz", archive(score=wide))
+        content = archive(score=header)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(EvidenceError, match=r"array 'score' cannot be read: EOF: reading array header"):
+            read("p.npz", content)
+        assert tracemalloc.get_traced_memory()[1] - before < 1 << 22
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_damaged_byte(read):

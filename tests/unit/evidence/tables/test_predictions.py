@@ -73,7 +73,7 @@ class TestAFileIsItsColumns:
         assert found == wanted
         assert found.fingerprint == wanted.fingerprint
         assert found.samples.ids.tolist() == wanted.samples.ids.tolist()
-        assert list(found.slices) == list(wanted.slices)
+        assert [column.values for column in found.samples.slices] == [c.values for c in wanted.samples.slices]
 
     def test_a_score_for_each_class(self, save, chunk_rows):
         columns = {f"p{k}": TABLE[:, k] for k in range(3)}
@@ -239,6 +239,17 @@ class TestIds:
 def test_text_of_true_and_false_is_bools(read):
     found = read("p.csv", "target,score,vip\n0,0.1,True\n1,0.2,False\n", slices={"important": "vip"})
     assert list(found.slices) == ["important", "not important"]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, None])
+def test_slices_of_text_are_what_the_whole_column_reads_as(read, chunk_rows):
+    cells = [("true", "10"), ("false", "9"), ("unknown", "10"), ("true", "-1")]
+    rows = "".join(f"{row % 2},0.1,{known},{age}\n" for row, (known, age) in enumerate(cells))
+    found = read("p.csv", f"target,score,known,age\n{rows}", slices=["known", "age"], chunk_rows=chunk_rows)
+    known, age = found.samples.slices
+    assert known.values == ("false", "true", "unknown")
+    assert age.values == (-1, 9, 10)
+    assert found.slices[("age", 10)].n == 2
 
 
 class TestWhatIsAskedFor:

@@ -296,6 +296,12 @@ BAD: list[tuple[Callable[[], Any], Any, dict[str, Any], str]] = [
     (lambda: logistic(TWO), (X, TWO), {"outputs": "guesses"}, "'guesses' is not one of"),
     (lambda: LogisticRegression, (X, TWO), {"outputs": "labels"}, r"give an instance, LogisticRegression\(\)"),
     (
+        lambda: RandomForestClassifier(2).fit(X, np.stack([TWO, TWO + 1], 1)),
+        (X, np.stack([TWO, TWO], 1)),
+        {"outputs": "probabilities", "task": "multilabel"},
+        "was not fitted with both 0 and 1 for label 1",
+    ),
+    (
         lambda: RandomForestClassifier(2).fit(X, np.stack([TWO, TWO], 1)),
         (X, TWO),
         {"outputs": "labels"},

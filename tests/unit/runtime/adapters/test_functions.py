@@ -118,6 +118,8 @@ def test_values() -> None:
         (lambda _: np.array(["x"] * N), {}, "must be numbers, but their type is <U1"),
         (lambda _: np.array([None] * N), {}, "must be numbers, but hold NoneType"),
         (lambda _: P[:-1], {}, "do not fit"),
+        (lambda _: np.float64(0.5), {}, r"outputs of shape \[\] and targets of shape \[120\] do not fit"),
+        (lambda _: np.int64(1), {"outputs": "labels"}, r"outputs of shape \[\] and targets"),
         (lambda _: P * np.nan, {}, "probabilities must be finite"),
         (lambda _: P + 1, {}, "probabilities"),
         (lambda _: np.array(["yes", "nope"] * 60), {"outputs": "labels"}, "preds must be names.*'nope' at position 1"),

@@ -179,6 +179,7 @@ def test_what_it_is_fed_may_be_told() -> None:
         (lambda: from_torchmetrics("BinaryAUROC"), BINARY, "a torchmetrics metric is wanted, not str"),
         (lambda: from_torchmetrics(tm.BinaryAUROC), BINARY, r"give an instance, BinaryAUROC\(\)"),
         (lambda: from_torchmetrics(tm.BinaryAUROC(), of="label"), BINARY, "none of.*did you mean 'labels'"),
+        (lambda: from_torchmetrics(tm.BinaryF1Score(threshold=0.9)), BINARY, "has threshold=0.9, and its classes"),
         (lambda: from_torchmetrics(tm.MultilabelAUROC(3)), BINARY, "several labels a sample"),
         (lambda: from_torchmetrics(tm.BinaryAUROC(), name="recall"), BINARY, "a metric 'recall' already"),
         (lambda: from_torchmetrics(tm.MulticlassAUROC(4)), CLASSES, "of 4 classes, and the evidence has 3"),
