@@ -102,11 +102,16 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
 
     >>> did_you_mean("recal", ["recall", "precision"])
     "; did you mean 'recall'?"
+    >>> did_you_mean("mse", ["mse_loss", "l1_loss"])
+    "; did you mean 'mse_loss'?"
     >>> did_you_mean("loss", ["recall", "precision"])
     ''
     """
     from difflib import get_close_matches
 
     by_text = {str(choice).lower(): choice for choice in choices}
-    close = get_close_matches(str(word).lower(), by_text, n=1, cutoff=0.6)
+    said = str(word).lower()
+    close = get_close_matches(said, by_text, n=1, cutoff=0.6)
+    if not close and len(said) >= 3:  # the first word of a longer name
+        close = sorted(name for name in by_text if name.startswith(f"{said}_"))[:1]
     return f"; did you mean {by_text[close[0]]!r}?" if close else ""

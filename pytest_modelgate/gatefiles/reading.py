@@ -95,11 +95,11 @@ def _check_together(values: dict[str, Any], lines: dict[str, int], table: Table,
         if key in values and "data" not in values:
             raise source.error(lines[key], f'{key}: needs data:, such as data: {{test: "package.module:callable"}}')
     data = values.get("data", {})
-    for name in ("test", "validation"):
-        if name in data and data[name] == data.get("train"):
+    for name, other in (("test", "train"), ("validation", "train"), ("validation", "test")):
+        if name in data and data[name] == data.get(other):
             raise source.error(
                 lines[f"data.{name}"],
-                f"data.{name} is {data[name]}, and so is data.train: each set has its own samples",
+                f"data.{name} is {data[name]}, and so is data.{other}: each set has its own samples",
             )
     if "train" in values and "train" not in values["data"]:
         raise source.error(lines["data"], f"train: needs the training data: data: {{train: ...}}{_meant(table)}")

@@ -7,11 +7,11 @@ __tracebackhide__ = True
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.exceptions import GateFileError, ModelgateError, did_you_mean
+from pytest_modelgate.gatefiles.optimizers import make_optimizer
 from pytest_modelgate.gatefiles.resolving import check_call, resolve
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Runner:
         """Inputs and targets of some samples; drawn from data that are at hand, since these may be sorted."""
         import torch
 
-        from pytest_modelgate.runtime.data import Batches
+        from pytest_modelgate.runtime.data import Batches, rows_of
 
         name: Sets = "train" if "train" in file.data else "test"
         data = self._data(file, name)
@@ -219,7 +219,7 @@ class Runner:
             source = Batches(data.pairs, batch_size=size)
             for inputs, targets in source.at_hand():
                 drawn = torch.randperm(len(targets), generator=torch.Generator().manual_seed(self._seed))[:size]
-                return _rows(inputs, drawn), targets[drawn]
+                return rows_of(inputs, drawn), targets[drawn]
             for batch in source:
                 return batch
             raise ModelgateError(f"{file.data[name]} gives no batch")
@@ -273,7 +273,7 @@ class Runner:
         if spec.fit is not None:
             given["fit"] = self._object(spec.fit)
         if spec.optimizer is not None:
-            given["optimizer"] = _optimizer(spec.optimizer, spec.optimizer_arguments)
+            given["optimizer"] = make_optimizer(spec.optimizer, spec.optimizer_arguments)
         return self._train(
             self._maker(spec.factory),
             self._data(file, "train").pairs,
@@ -367,33 +367,3 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return repr(sorted((name, _text(each)) for name, each in value.items()))
     return repr(value)
-
-
-def _optimizer(name: str, arguments: Mapping[str, Any]) -> Any:
-    """What makes one of torch's optimizers, which is named in any case."""
-    import torch
-
-    base = torch.optim.Optimizer
-    known: dict[str, Any] = {
-        found.lower(): made
-        for found, made in vars(torch.optim).items()
-        if isinstance(made, type) and issubclass(made, base) and made is not base
-    }
-    if name.lower() not in known:
-        raise ModelgateError(f"torch.optim has no optimizer {name!r}{did_you_mean(name, known)}")
-    make = partial(known[name.lower()], **arguments)
-    try:
-        make([torch.nn.Parameter(torch.zeros(1, 1))])
-    except Exception as error:  # of any kind: torch looks at its arguments as it goes
-        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise ModelgateError(f"the optimizer {name} does not take {given}: {error}") from None
-    return make
-
-
-def _rows(inputs: Any, rows: torch.Tensor) -> Any:
-    if isinstance(inputs, Mapping):
-        return {name: _rows(part, rows) for name, part in inputs.items()}
-    if isinstance(inputs, (tuple, list)):
-        parts = [_rows(part, rows) for part in inputs]
-        return inputs._make(parts) if hasattr(inputs, "_make") else type(inputs)(parts)
-    return inputs[rows]

@@ -112,7 +112,8 @@ def _slices(report: Report) -> list[tuple[str, Style]]:
     """The weakest slices of each gate that was settled slice by slice."""
     said: list[tuple[str, Style]] = []
     for family in slices.families(report.verdicts):
-        said.append((f"slices of {family.gate}, the weakest first:", _PLAIN))
+        file = (family.test or "outside a test").partition("::")[0]
+        said.append((f"slices of {family.gate} ({file}), the weakest first:", _PLAIN))
         for one in family.slices[:_MOST_NAMED]:
             bounds = "" if one.allow == MISSING else f" ({one.allow})"
             text = f"{_GAP}{one.name}: {one.estimate}{bounds}, support {one.support}, {one.outcome}"

@@ -85,7 +85,7 @@ class Batches:
             return
         inputs, targets = whole
         for start in range(0, len(targets), _SLICE):
-            yield _rows(inputs, slice(start, start + _SLICE)), targets[start : start + _SLICE]
+            yield rows_of(inputs, slice(start, start + _SLICE)), targets[start : start + _SLICE]
 
     def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
         import torch
@@ -97,7 +97,7 @@ class Batches:
                 rows: Any = slice(start, stop)
                 if order is not None:
                     rows = order[rows]
-                yield _rows(inputs, rows), targets[rows]
+                yield rows_of(inputs, rows), targets[rows]
             return
         for number, batch in enumerate(self._batches):
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
@@ -199,7 +199,8 @@ def _lengths(inputs: Any) -> list[int]:
     return [len(part) if part.ndim else 0 for part in _parts(inputs)]
 
 
-def _rows(inputs: Any, rows: Any) -> Any:
+def rows_of(inputs: Any, rows: Any) -> Any:
+    """The rows of a batch's inputs: of one tensor, or of each in a tuple or a dict."""
     if isinstance(inputs, Mapping):
         return {key: value[rows] for key, value in inputs.items()}
     if isinstance(inputs, (tuple, list)):

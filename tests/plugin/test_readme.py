@@ -60,7 +60,7 @@ def blocks() -> list[Block]:
 
 
 BLOCKS = blocks()
-MODULES = [block for block in BLOCKS if ">>>" not in block.code]
+MODULES = [block for block in BLOCKS if ">>>" not in block.code and not block.note.startswith("made ")]
 SNIPPETS = [block for block in BLOCKS if ">>>" in block.code]
 
 

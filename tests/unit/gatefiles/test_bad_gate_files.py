@@ -178,6 +178,7 @@ OF_FILES = [
     (ANY, 1, "recall needs something to judge"),
     ("data:\n  train: a:b\n  test: a:b\n", 3, "data.test is a:b, and so is data.train: each set has its own samples"),
     ("data:\n  validation: a:b\n  train: a:b\n", 2, "data.validation is a:b, and so is data.train"),
+    ("data:\n  test: a:b\n  validation: a:b\n", 3, "data.validation is a:b, and so is data.test"),
     (MODEL + ON, 3, "model: and predictions: stand together"),
     (
         ON + "labels: [a, b]\n",

@@ -71,7 +71,7 @@ def test_a_gap_shows_what_it_compared(make: SimpleNamespace) -> None:
 
 def test_the_terminal_names_the_weakest(sliced: Report) -> None:
     lines = [line for line, _ in summary_lines(sliced, width=160, unicode=True)]
-    at = lines.index("slices of recall['fraud'] >= 0.8 by region, the weakest first:")
+    at = lines.index("slices of recall['fraud'] >= 0.8 by region (t.py), the weakest first:")
     assert lines[at + 1] == "  region=south: 0.710 (0.660 to 0.760), support 200, FAIL"
     assert lines[at + 6] == "  and 4 more"
     styles = dict(summary_lines(sliced, width=160, unicode=True))
