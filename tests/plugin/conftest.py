@@ -11,6 +11,7 @@ import hypothesis.internal.conjecture.engine  # noqa: F401
 import safetensors.torch  # noqa: F401
 import scipy.special  # noqa: F401
 import torch._dynamo  # noqa: F401
+import torch.export._trace  # noqa: F401
 import yaml  # noqa: F401
 
 import pytest_modelgate
