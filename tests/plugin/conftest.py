@@ -10,7 +10,7 @@ import pkgutil
 import hypothesis.internal.conjecture.engine  # noqa: F401
 import safetensors.torch  # noqa: F401
 import scipy.special  # noqa: F401
-import torch._dynamo  # noqa: F401
+import torch._dynamo
 import torch.export._trace  # noqa: F401
 import yaml  # noqa: F401
 

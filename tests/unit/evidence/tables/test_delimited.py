@@ -120,7 +120,9 @@ def test_lines_are_measured_one_by_one(read, monkeypatch, end):
     assert read("p.csv", text.replace("\n", end)).n == 8
 
 
-@pytest.mark.parametrize("content", [gzip.compress(GOOD.encode())[:-9], GOOD.encode(), b""], ids=["cut", "plain", "empty"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(GOOD.encode())[:-9], GOOD.encode(), b""], ids=["cut", "plain", "empty"]
+)
 def test_packed_and_cut_off(read, content):
     says = r"p.csv.gz is no gzipped file, or is cut off" if content else "p.csv.gz is empty"
     with pytest.raises(EvidenceError, match=says):
